@@ -1,0 +1,108 @@
+# Every target works on a fresh clone: each begins with `setup`, which costs nothing once it is done.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.setup-done
+PYTEST := $(BIN)/python -m pytest
+
+help: ## This list (the first target, so plain `make` prints it)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z\/-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# ---------------------------------------------------------------- use
+
+setup: $(STAMP) ## Make .venv with everything, at the versions and hashes of requirements.lock
+
+demo: $(STAMP) ## Real Kafka, real PostgreSQL, orders in, stock and alert events out
+	@$(BIN)/stock-worker demo
+
+# ---------------------------------------------------------------- tests
+
+test: $(STAMP) ## Every test, on a real Kafka and a real PostgreSQL
+	@$(PYTEST) -q --durations=15 tests
+
+test/core: $(STAMP) ## The rules, in memory
+	@$(PYTEST) -q tests/core
+
+test/wire: $(STAMP) ## Bytes to commands and back
+	@$(PYTEST) -q tests/wire
+
+test/store: $(STAMP) ## Statements, CHECKs, roles, migrations
+	@$(PYTEST) -q tests/store
+
+test/flow: $(STAMP) ## Kafka to PostgreSQL to Kafka
+	@$(PYTEST) -q tests/flow
+
+test/chaos: $(STAMP) ## Kill points, duplicates, reordering
+	@$(PYTEST) -q tests/chaos
+
+test/devstack: $(STAMP) ## That the stack starts, stops and leaves nothing
+	@$(PYTEST) -q tests/devstack
+
+test/laws: $(STAMP) ## Layers, contract, docs and metrics against the code
+	@$(PYTEST) -q tests/laws
+
+proof: $(STAMP) ## The long proof: kills, oracle, planted faults; writes docs/reliability.md
+	@$(BIN)/python -m tests.proof
+
+bench: $(STAMP) ## Throughput and latency beside two peers; writes CSV
+	@$(BIN)/python -m benchmarks
+
+# ---------------------------------------------------------------- checks
+
+check: format lint types layers migrations contracts docs ## Everything that must hold before a commit
+
+format: $(STAMP) ## Is the code formatted? (`make fmt` does it)
+	@$(BIN)/ruff format --check .
+
+lint: $(STAMP) ## ruff, everything on
+	@$(BIN)/ruff check .
+
+types: $(STAMP) ## mypy, strict
+	@$(BIN)/mypy
+
+layers: $(STAMP) ## Imports go one way
+	@$(BIN)/lint-imports
+
+migrations: $(STAMP) ## Migrated catalogs against the tables in code
+	@$(PYTEST) -q tests/store -k migration
+
+contracts: $(STAMP) ## contracts/ against the code, both ways
+	@$(PYTEST) -q tests/laws -k "not docs"
+
+docs: $(STAMP) ## Settings, metrics, refusals and commands against docs/ and README
+	@$(PYTEST) -q tests/laws -k docs
+
+# ---------------------------------------------------------------- upkeep
+
+fmt: $(STAMP) ## Format, and mend what ruff can mend
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+lock: $(STAMP) ## Resolve requirements.lock again
+	@$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-emit-index-url --all-extras \
+		--custom-compile-command "make lock" --output-file requirements.lock pyproject.toml
+
+clean: ## Remove .venv and what the tools remember
+	@rm -rf .venv .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# uv comes out of the lock too: pip checks its one entry by hash, then uv installs the rest by hash.
+$(STAMP): pyproject.toml requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+		|| { echo "setup: Python 3.11 or later is needed; name it: make setup PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
+		|| { echo "setup: this Python has no ensurepip; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@awk '/^uv==/ {on = 1} on {print} on && !/\\$$/ {exit}' requirements.lock > .venv/uv.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r .venv/uv.lock
+	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.PHONY: help setup demo test test/core test/wire test/store test/flow test/chaos test/devstack test/laws proof bench \
+	check format lint types layers migrations contracts docs fmt lock clean

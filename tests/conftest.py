@@ -1,0 +1,157 @@
+"""Law: tests that need servers get real ones, each test its own database and topics, and no test is skipped unlisted.
+
+One stack serves the session. Run `python -m stock_worker.devstack` in another shell and export what it prints, and the
+tests use that one instead: they then start at once.
+"""
+
+import asyncio
+import tomllib
+import uuid
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+import pytest
+
+from stock_worker import devstack
+from stock_worker.devstack import Stack
+
+# ---------------------------------------------------------------- the servers
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[Stack]:
+    """A Kafka and a PostgreSQL, the environment's if it names them."""
+    with devstack.stack() as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def own_stack(stack: Stack) -> Iterator[Stack]:
+    """A stack that a test may crash: the session's if it is ours, else another one."""
+    if stack.kafka and stack.postgres:
+        yield stack
+    else:
+        with devstack.stack(environment={}) as started:
+            yield started
+
+
+# ---------------------------------------------------------------- databases
+
+
+@pytest.fixture(scope="session")
+def template(stack: Stack) -> Iterator[str]:
+    """The name of a migrated database that others are copied from; nobody may stay connected to it."""
+    from stock_worker.store.migrate import upgrade  # noqa: PLC0415 - most tests need no database
+
+    with _database(stack.database_url) as url:
+        upgrade(url)
+        yield urlsplit(url).path.removeprefix("/")
+
+
+@pytest.fixture
+def database(stack: Stack, template: str) -> Iterator[str]:
+    """The URL of a fresh migrated database for one test."""
+    with _database(stack.database_url, template) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def module_database(stack: Stack, template: str) -> Iterator[str]:
+    """The URL of a migrated database that the tests of one file share."""
+    with _database(stack.database_url, template) as url:
+        yield url
+
+
+@pytest.fixture
+def empty_database(stack: Stack) -> Iterator[str]:
+    """The URL of a database that was never migrated."""
+    with _database(stack.database_url) as url:
+        yield url
+
+
+@pytest.fixture
+def new_database(stack: Stack, template: str) -> Iterator[Callable[[], str]]:
+    """Make a fresh migrated database at each call, for a test that needs several."""
+    with ExitStack() as leaving:
+        yield lambda: leaving.enter_context(_database(stack.database_url, template))
+
+
+@contextmanager
+def _database(server_url: str, template: str = "template1") -> Iterator[str]:
+    """Make a database on the server for as long as the block runs."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    _execute(server_url, f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+    try:
+        yield urlunsplit(urlsplit(server_url)._replace(path=f"/{name}"))
+    finally:
+        _execute(server_url, f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+def _execute(url: str, statement: str) -> None:
+    """Run one statement on a loop of its own, in a thread: a fixture may be set up while the session's loop runs."""
+
+    async def run() -> None:
+        connection = await asyncpg.connect(url)
+        try:
+            await connection.execute(statement)
+        finally:
+            await connection.close()
+
+    with ThreadPoolExecutor(max_workers=1) as elsewhere:
+        elsewhere.submit(asyncio.run, run()).result()
+
+
+# ---------------------------------------------------------------- topics
+
+
+@pytest.fixture
+def topics() -> str:
+    """A prefix for the topics and the consumer group of one test, so that tests share a broker without meeting."""
+    return f"t{uuid.uuid4().hex[:10]}-"
+
+
+# ---------------------------------------------------------------- skips
+
+
+SKIPS = Path(__file__).with_name("skips.toml")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Put the law on skips into force."""
+    config.pluginmanager.register(_SkipLaw(), "skip-law")
+
+
+class _SkipLaw:
+    """A skipped test, or a skipped file of tests, fails the session unless tests/skips.toml lists it."""
+
+    def __init__(self) -> None:
+        self._unlisted: list[str] = []
+        self._listed: list[str] = list(tomllib.loads(SKIPS.read_text())["skips"])
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Note a skipped test; a failure that is expected comes as a skip too, and is none."""
+        if report.skipped and not hasattr(report, "wasxfail"):
+            self._note(report.nodeid)
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Note a skipped file."""
+        if report.skipped:
+            self._note(report.nodeid)
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Fail the session that skipped something unlisted."""
+        if self._unlisted and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Name what was skipped unlisted."""
+        for nodeid in self._unlisted:
+            terminalreporter.write_line(f"SKIPPED, and not listed in tests/skips.toml: {nodeid}", red=True)
+
+    def _note(self, nodeid: str) -> None:
+        if not any(nodeid == name or (name.endswith("*") and nodeid.startswith(name[:-1])) for name in self._listed):
+            self._unlisted.append(nodeid)

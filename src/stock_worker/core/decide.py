@@ -1,0 +1,110 @@
+"""One command, one outcome. Law: a known reference is answered before its content is judged.
+
+`decide` looks the reference up, asks the rule of the command's kind (`RULES`), remembers the outcome, and then decides
+what was parked for an order that this command placed, in arrival order. Source: contract rules 1, 3 and 5.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+from stock_worker.core import order_rules, stock_rules
+from stock_worker.core.model import Command, CommandKind, Outcome, OutcomeKind
+from stock_worker.core.refusals import Code
+from stock_worker.core.state import Decided, World
+
+Rule = Callable[[World, Command], Outcome]
+
+RULES: Final[dict[CommandKind, Rule]] = {
+    CommandKind.PLACE: order_rules.place,
+    CommandKind.AMEND: order_rules.amend,
+    CommandKind.CANCEL: order_rules.cancel,
+    CommandKind.FULFIL: order_rules.fulfil,
+    CommandKind.RETURN: order_rules.return_received,
+    CommandKind.RESTOCK: stock_rules.restock,
+    CommandKind.ADJUST: stock_rules.adjust,
+}
+
+_DUPLICATE: Final = Outcome(OutcomeKind.DUPLICATE)
+_PARKED: Final = Outcome(OutcomeKind.PARKED)
+
+
+def decide(world: World, command: Command) -> Outcome:
+    """Decide one command on what the commands before it left, and change the world by its outcome."""
+    known = _known(world, command)
+    if known is not None:
+        return known
+    outcome = RULES[command.kind](world, command)
+    if outcome.kind is OutcomeKind.PARKED:
+        _park(world, command)
+        return outcome
+    _remember(world, command, outcome)
+    if command.kind is CommandKind.PLACE and outcome.kind is not OutcomeKind.REJECTED:
+        _decide_parked(world, command)
+    return outcome
+
+
+def end_parked(world: World, command: Command) -> Outcome:
+    """End a command that waited too long for its order: a return that names its products is booked as a blind one.
+
+    Returns PARKED when the order was placed meanwhile or the command is no longer parked: then nothing is changed.
+    """
+    if command.reference not in world.parked or _order_is_placed(world, command):
+        return _PARKED
+    if command.kind is CommandKind.RETURN and all(line.product_id is not None for line in command.lines or ()):
+        outcome = stock_rules.blind_return(world, command)
+    else:
+        outcome = Outcome(
+            OutcomeKind.REJECTED,
+            Code.ORDER_NEVER_PLACED,
+            f"order {command.order_id} was not placed in time; if it was placed since, send this again under a new "
+            "reference_id",
+        )
+    _unpark(world, command)
+    _remember(world, command, outcome)
+    return outcome
+
+
+def _known(world: World, command: Command) -> Outcome | None:
+    fingerprint = world.references.get(command.reference) or world.parked.get(command.reference)
+    if fingerprint is None:
+        return None
+    if fingerprint == command.fingerprint:
+        return _DUPLICATE
+    reference = command.reference
+    return Outcome(
+        OutcomeKind.CONFLICT,
+        Code.REFERENCE_CONFLICT,
+        f"reference {reference.type} {reference.id} was used before with another meaning, which stands; "
+        "send this under a new reference_id",
+    )
+
+
+def _remember(world: World, command: Command, outcome: Outcome) -> None:
+    world.references[command.reference] = command.fingerprint
+    world.changes.decided.append(Decided(command, outcome))
+
+
+def _park(world: World, command: Command) -> None:
+    assert command.order_key is not None  # only commands that name an order are parked
+    world.orders[command.order_key].parked.append(command)
+    world.parked[command.reference] = command.fingerprint
+    world.changes.parked[command.reference] = command
+
+
+def _unpark(world: World, command: Command) -> None:
+    del world.parked[command.reference]
+    if world.changes.parked.pop(command.reference, None) is None:
+        world.changes.unparked.append(command.reference)
+
+
+def _decide_parked(world: World, placement: Command) -> None:
+    assert placement.order_key is not None
+    order = world.orders[placement.order_key]
+    waiting, order.parked = order.parked, []
+    for command in waiting:
+        _unpark(world, command)
+        _remember(world, command, RULES[command.kind](world, command))
+
+
+def _order_is_placed(world: World, command: Command) -> bool:
+    return command.order_key is not None and world.orders[command.order_key].placed

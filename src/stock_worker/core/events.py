@@ -1,0 +1,197 @@
+"""The events as values. Law: an event tells what the ledger and the item say, with the contract's fields and no others.
+
+Ids are derived, so an event that is decided again keeps its `ce_id`. Source: contract section 6.
+"""
+
+from typing import Any, Final, NamedTuple
+
+from stock_worker.core import topics
+from stock_worker.core.alerts import BACKORDER_LIMIT, BUILT_IN
+from stock_worker.core.ids import numbered, series, single
+from stock_worker.core.model import Command, Movement, Outcome, OutcomeKind, Source
+from stock_worker.core.state import AlertChange, Item, Site, World
+
+_NOTIFY: Final = {
+    "dashboard": True,
+    "email": {"enabled": True, "recipients": [], "frequency": "daily"},
+    "webhook": {"enabled": False, "url": None},
+}
+_THRESHOLDS: Final = BUILT_IN._asdict()
+_SILENT: Final = frozenset({OutcomeKind.DUPLICATE, OutcomeKind.PARKED})
+
+
+class Event(NamedTuple):
+    """One event to publish: `topic` without prefix; `key` is its Kafka key as text."""
+
+    id: str
+    topic: str
+    aggregate: str
+    key: str
+    payload: dict[str, Any]
+    traceparent: str | None
+
+
+def stock_changed(movement: Movement) -> Event:
+    """Tell one ledger row."""
+    command = movement.command
+    reference = command.reference
+    item = movement.item
+    payload = {
+        "site_id": item.site_id,
+        "product_id": item.product_id,
+        "variant_id": item.variant_id,
+        "sku": None,
+        "movement_id": movement.movement_id,
+        "location_id": movement.location_id,
+        "version": movement.version,
+        "type": movement.type.value,
+        "quantity": movement.quantity,
+        "previous_stock": movement.previous_stock,
+        "new_stock": movement.new_stock,
+        "available": movement.new_stock,
+        "on_hand": movement.on_hand,
+        "reserved": movement.reserved,
+        "location_on_hand": movement.location_on_hand,
+        "location_reserved": movement.location_reserved,
+        "unit_cost": movement.unit_cost,
+        "average_cost": movement.average_cost,
+        "costed_quantity": movement.costed_quantity,
+        "reference_type": reference.type,
+        "reference_id": reference.id,
+        "order_id": movement.order_id,
+        "line_id": movement.line_id,
+        "reason": movement.reason,
+        "note": movement.note,
+        "actor": command.actor,
+        "actor_id": command.actor_id,
+        "source": told_source(command.source),
+        "occurred_at": command.occurred_at,
+        "recorded_at": movement.recorded_at,
+        "last_of_command": movement.last_of_command,
+    }
+    return Event(movement.movement_id, topics.STOCK_CHANGED, "item", item.text, payload, command.traceparent)
+
+
+def stock_level(world: World, item: Item) -> Event:
+    """Tell an item's state after the batch."""
+    site = world.sites[item.key.site_id]
+    available = item.available
+    payload = {
+        "site_id": item.key.site_id,
+        "product_id": item.key.product_id,
+        "variant_id": item.key.variant_id,
+        "on_hand": item.on_hand,
+        "reserved": item.reserved,
+        "available": available,
+        "sellable": max(available + BACKORDER_LIMIT, 0),
+        "track_inventory": True,
+        "backorder_limit": BACKORDER_LIMIT,
+        "level": item.level.value,
+        "version": item.version,
+        "revision": item.revision,
+        "locations": [_location(site, item, location_id) for location_id in item.places],
+        "updated_at": world.recorded_at,
+    }
+    key = item.key.text
+    return Event(numbered(series("level", key), item.revision), topics.STOCK_LEVEL, "item", key, payload, None)
+
+
+def alert_level_changed(alert: AlertChange) -> Event:
+    """Tell one change of an item's level."""
+    payload = {
+        "site_id": alert.item.site_id,
+        "product_id": alert.item.product_id,
+        "variant_id": alert.item.variant_id,
+        "sku": None,
+        "name": None,
+        "alert_id": alert.alert_id,
+        "previous_level": alert.previous_level.value,
+        "level": alert.level.value,
+        "available": alert.on_hand - alert.reserved,
+        "on_hand": alert.on_hand,
+        "reserved": alert.reserved,
+        "version": alert.version,
+        "revision": alert.revision,
+        "thresholds": _THRESHOLDS,
+        "rule": {"scope": "default"},
+        "cause": "movement",
+        "reorder_point": None,
+        "reorder_quantity": None,
+        "days_until_stockout": None,
+        "notify": _NOTIFY,
+    }
+    return Event(
+        alert.alert_id, topics.ALERT_LEVEL_CHANGED, "item", alert.item.text, payload, alert.command.traceparent
+    )
+
+
+def told(command: Command, outcome: Outcome, *, emit_applied: bool) -> list[Event]:
+    """Tell the sender what became of a command; nothing where a redelivery or a parked command must stay silent."""
+    if outcome.kind in _SILENT:
+        return []
+    events = []
+    if outcome.code is not None:
+        events.append(_adjustment_rejected(command, outcome))
+    if emit_applied and outcome.kind not in (OutcomeKind.REJECTED, OutcomeKind.CONFLICT):
+        events.append(_adjustment_applied(command, outcome))
+    return events
+
+
+def told_source(source: Source) -> dict[str, Any] | str:
+    """A Kafka position as an object, any other entrance as its name."""
+    if source.partition is None:
+        return source.topic
+    return {"topic": source.topic, "partition": source.partition, "offset": source.offset}
+
+
+def _location(site: Site, item: Item, location_id: str) -> dict[str, Any]:
+    place = item.places[location_id]
+    return {
+        "location_id": location_id,
+        "code": site.codes[location_id],
+        "on_hand": place.on_hand,
+        "reserved": place.reserved,
+        "available": place.on_hand - place.reserved,
+    }
+
+
+def _key(command: Command) -> tuple[str, str]:
+    reference = command.reference
+    if command.order_id is not None:
+        return "order", f"{reference.site_id}/{command.order_id}"
+    return "reference", f"{reference.site_id}/{reference.type}/{reference.id}"
+
+
+def _head(command: Command) -> dict[str, Any]:
+    reference = command.reference
+    return {
+        "site_id": reference.site_id,
+        "reference_type": reference.type,
+        "reference_id": reference.id,
+        "order_id": command.order_id,
+    }
+
+
+def _adjustment_applied(command: Command, outcome: Outcome) -> Event:
+    aggregate, key = _key(command)
+    payload = _head(command)
+    payload["outcome"] = outcome.kind.value
+    payload["lines"] = [line._asdict() for line in outcome.applied]
+    subject = "/".join(command.reference)
+    return Event(single("applied", subject), topics.ADJUSTMENT_APPLIED, aggregate, key, payload, command.traceparent)
+
+
+def _adjustment_rejected(command: Command, outcome: Outcome) -> Event:
+    assert outcome.code is not None
+    aggregate, key = _key(command)
+    payload = _head(command)
+    payload["code"] = outcome.code.text
+    payload["message"] = outcome.message
+    payload["lines"] = [line._asdict() | {"code": line.code.text} for line in outcome.rejected]
+    payload["source"] = told_source(command.source)
+    subject = "/".join(command.reference)
+    if outcome.kind is OutcomeKind.CONFLICT:  # a reference may be misused more than once; each time is told once
+        subject += f"\x1f{command.source}\x1f{command.record.timestamp_ms if command.record else ''}"
+    return Event(
+        single(outcome.kind.value, subject), topics.ADJUSTMENT_REJECTED, aggregate, key, payload, command.traceparent
+    )

@@ -1,0 +1,159 @@
+"""Apply one batch in one transaction. Law: afterwards every command has exactly one outcome, or nothing was written.
+
+Lock, load, decide in memory, write sets, commit: the only code that changes stock. Records that are no commands go to
+the dead letters in the same transaction as their neighbours. Source: contract rules 1, 2 and 13.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from stock_worker.core import decide, events
+from stock_worker.core.model import Command, ItemKey, Malformed, Outcome, OutcomeKind, Record
+from stock_worker.core.refusals import DEAD_LETTERED, Code
+from stock_worker.core.state import World
+from stock_worker.store.load import clock_now, dead_positions, load, overdue
+from stock_worker.store.save import save, save_dead_letters, save_outbox
+from stock_worker.wire.decode import decode
+from stock_worker.wire.encode import OutboxRow, dead_letter_row, event_row
+from stock_worker.wire.fingerprint import FINGERPRINT_VERSION
+
+if TYPE_CHECKING:
+    from asyncpg import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What the deployment says of a batch, and the item ids that this process remembers between batches."""
+
+    topic_prefix: str = ""
+    emit_applied: bool = True
+    known_items: dict[ItemKey, int] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Letter:
+    record: Record
+    site_id: str | None
+    reason: str
+    detail: str
+
+
+async def handle_batch(
+    connection: "Connection",
+    batch: Sequence[Command | Malformed],
+    policy: Policy,
+    *,
+    clock: datetime | None = None,
+) -> list[Outcome]:
+    """Decide a batch in its order, write it and commit. Returns one outcome each, in the same order.
+
+    `connection` acts as `stock_worker` and is in no transaction. `clock` replaces PostgreSQL's (tests and demo). Raises
+    what asyncpg and the system raise; then nothing was written, or, where the COMMIT's answer was lost, a repetition
+    finds every reference known.
+    """
+    assert not connection.is_in_transaction(), "a batch is a transaction of its own"
+    try:
+        async with connection.transaction(isolation="read_committed"):
+            commands = [entry for entry in batch if isinstance(entry, Command)]
+            world = await load(connection, commands, _parked_command(policy), policy.known_items, clock)
+            outcomes = [
+                decide.decide(world, entry) if isinstance(entry, Command) else _refuse(entry) for entry in batch
+            ]
+            await _write(connection, world, list(zip(batch, outcomes, strict=True)), policy)
+    except BaseException:
+        policy.known_items.clear()  # what was learnt in a transaction that failed may not exist
+        raise
+    return outcomes
+
+
+async def end_parked(
+    connection: "Connection", policy: Policy, *, ttl: timedelta, limit: int, clock: datetime | None = None
+) -> int:
+    """End up to `limit` commands that have waited longer than `ttl` for their order. Returns how many were ended.
+
+    Decided again under the locks: a command whose order was placed meanwhile is left alone (contract rule 5).
+    """
+    assert not connection.is_in_transaction(), "a batch is a transaction of its own"
+    try:
+        async with connection.transaction(isolation="read_committed"):
+            before = (clock or await clock_now(connection)) - ttl
+            parked = [_parked_command(policy)(record) for record in await overdue(connection, before, limit)]
+            world = await load(connection, parked, _parked_command(policy), policy.known_items, clock, blind=True)
+            ended = [(command, decide.end_parked(world, command)) for command in parked]
+            done = [(command, outcome) for command, outcome in ended if outcome.kind is not OutcomeKind.PARKED]
+            await _write(connection, world, done, policy)
+    except BaseException:
+        policy.known_items.clear()
+        raise
+    return len(done)
+
+
+async def _write(
+    connection: "Connection",
+    world: World,
+    decided: Sequence[tuple[Command | Malformed, Outcome]],
+    policy: Policy,
+) -> None:
+    """Write the world's changes, the dead letters not told before, and the events of both."""
+    letters = [_letter(entry, outcome) for entry, outcome in decided if outcome.code in DEAD_LETTERED]
+    told_before = await dead_positions(connection, [letter.record for letter in letters if letter])
+    fresh = [letter for letter in letters if letter and _position(letter.record) not in told_before]
+    conflicts = [
+        (entry, outcome)
+        for entry, outcome in decided
+        if outcome.kind is OutcomeKind.CONFLICT
+        and isinstance(entry, Command)
+        and (entry.record is None or _position(entry.record) not in told_before)
+    ]
+    await save(connection, world, fingerprint_version=FINGERPRINT_VERSION)
+    if fresh:
+        kept = [(letter.record, letter.site_id, letter.reason, letter.detail) for letter in fresh]
+        await save_dead_letters(connection, kept, world.recorded_at)
+    rows = _event_rows(world, conflicts, policy)
+    rows += [
+        dead_letter_row(letter.record, letter.reason, letter.detail, created_at=world.recorded_at) for letter in fresh
+    ]
+    if rows:
+        await save_outbox(connection, rows)
+
+
+def _event_rows(world: World, conflicts: Sequence[tuple[Command, Outcome]], policy: Policy) -> list[OutboxRow]:
+    changes, prefix, created_at = world.changes, policy.topic_prefix, world.recorded_at
+    out = [events.stock_changed(movement) for movement in changes.movements]
+    out += [events.alert_level_changed(alert) for alert in changes.alerts]
+    out += [events.stock_level(world, item) for item in changes.items.values()]
+    for command, outcome in [*((done.command, done.outcome) for done in changes.decided), *conflicts]:
+        out += events.told(command, outcome, emit_applied=policy.emit_applied)
+    return [event_row(event, prefix=prefix, created_at=created_at) for event in out]
+
+
+def _refuse(entry: Malformed) -> Outcome:
+    kind = OutcomeKind.FAILED if entry.code is Code.INTERNAL_ERROR else OutcomeKind.MALFORMED
+    return Outcome(kind, entry.code, entry.detail)
+
+
+def _letter(entry: Command | Malformed, outcome: Outcome) -> _Letter | None:
+    """The dead letter of an entry; a command that did not come by Kafka has no record to keep."""
+    assert outcome.code is not None
+    if isinstance(entry, Malformed):
+        return _Letter(entry.record, None, entry.code.text, entry.detail)
+    if entry.record is None:
+        return None
+    return _Letter(entry.record, entry.site_id, outcome.code.text, outcome.message or outcome.code.text)
+
+
+def _position(record: Record) -> tuple[str, int, int, int]:
+    return record.topic, record.partition, record.offset, record.timestamp_ms
+
+
+def _parked_command(policy: Policy) -> Callable[[Record], Command]:
+    """Decode again what was parked: its bytes were a command then, and decoding only learns, it never unlearns."""
+
+    def decode_parked(record: Record) -> Command:
+        command = decode(record, record.topic.removeprefix(policy.topic_prefix))
+        assert isinstance(command, Command), f"a parked record is no command any more: {command.detail}"
+        return command
+
+    return decode_parked

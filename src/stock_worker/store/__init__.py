@@ -1,0 +1,1 @@
+"""Rows in PostgreSQL: tables, named statements, load and save. Law: no decision is taken here."""

@@ -1,0 +1,48 @@
+"""Connections. Law: a connection acts as one role, chosen when it is opened, and means the same on every server.
+
+One URL logs in; `SET ROLE` gives up the login's own rights (contract section 8). What a server or a database may have
+set otherwise, and would change a result, a plan or a promise, is set here: time zone, search path, JIT, durability.
+"""
+
+from typing import Final, Literal
+
+import asyncpg
+
+WORKER: Final = "stock_worker"
+"""Writes, for all sites (BYPASSRLS)."""
+API: Final = "stock_api"
+"""Reads, and only the sites named in the setting `stock.sites` (row level security)."""
+
+Role = Literal["stock_worker", "stock_api"]
+
+_CONNECT_MAX_S: Final = 10.0
+_SESSION: Final = {
+    "TimeZone": "UTC",
+    # Every statement names its schema; a table or an operator that somebody left in `public` is never found.
+    "search_path": "pg_catalog",
+    "jit": "off",  # the hot statements are short: compiling one costs more than running it
+    "synchronous_commit": "on",  # offsets are committed after it, so a commit that may still be lost is none
+    # A worker that was stopped in mid-transaction (SIGSTOP, a frozen machine) must not hold its items for ever.
+    "idle_in_transaction_session_timeout": "30s",
+}
+
+
+async def connect(
+    database_url: str, role: Role | None, *, application_name: str = "stock-worker"
+) -> asyncpg.Connection:
+    """Open one connection that acts as `role`, or as the login itself for None (migrations).
+
+    `database_url` is postgresql://…; a unix socket is an absolute folder, `postgresql:///stock?host=/run/postgresql`.
+    Raises asyncpg and OS errors as they are: 42501 where the login was not granted the role, 22023 where the role does
+    not exist (both: migrate first).
+    """
+    connection: asyncpg.Connection = await asyncpg.connect(
+        database_url, timeout=_CONNECT_MAX_S, server_settings={**_SESSION, "application_name": application_name}
+    )
+    if role is not None:
+        try:
+            await connection.execute(f"SET ROLE {role}")
+        except BaseException:
+            connection.terminate()
+            raise
+    return connection

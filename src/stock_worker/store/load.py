@@ -1,0 +1,207 @@
+"""Lock and read all that a batch may touch. Law: locks are taken in one order, and what they guard is read after them.
+
+Locations (shared), orders, items, each sorted; then references and parked keys, then the clock. Two batches that meet
+wait for each other and do not deadlock. Source: docs/decisions/0001; the statements are in `queries/batch.sql`.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
+
+from stock_worker.core.ids import default_location_id
+from stock_worker.core.keys import blind_items_of, items_of, orders_of, references_of
+from stock_worker.core.model import Command, CommandKind, ItemKey, Level, MovementType, OrderKey, Record, Reference
+from stock_worker.core.orders import Totals
+from stock_worker.core.state import Allocation, Item, Order, OrderLine, Place, Site, World
+from stock_worker.store.sql import statements
+
+if TYPE_CHECKING:
+    from asyncpg import Connection
+    from asyncpg import Record as Row
+
+SQL: Final = statements("batch")
+KNOWN_ITEMS_MAX: Final = 500_000
+"""Item ids remembered by a process, some 150 bytes each; past it the memory starts anew."""
+
+DEFAULT_LOCATION_CODE: Final = "DEFAULT"
+
+DecodeParked = Callable[[Record], Command]
+
+
+async def load(
+    connection: "Connection",
+    commands: Sequence[Command],
+    decode_parked: DecodeParked,
+    known: dict[ItemKey, int],
+    clock: datetime | None,
+    *,
+    blind: bool = False,
+) -> World:
+    """Give the world in which `commands` can be decided; `decode_parked` reads what waits for their orders.
+
+    `known` remembers item ids between batches. `clock` replaces PostgreSQL's for tests and the demo. `blind` also loads
+    the items that returns of an order name, for the case that the order never comes.
+    """
+    assert connection.is_in_transaction(), "locks outside a transaction guard nothing"
+    sites = await _sites(connection, {command.site_id for command in commands})
+    orders = await _orders(connection, commands)
+    await _parked_of(connection, orders, commands, decode_parked)
+    keys = _item_keys(commands, orders.values())
+    if blind:
+        keys.update(key for command in commands for key in blind_items_of(command))
+    items = await _items(connection, keys, known)
+    references, parked = await _references(connection, commands)
+    parked.update((waiting.reference, waiting.fingerprint) for order in orders.values() for waiting in order.parked)
+    recorded_at = clock or await clock_now(connection)
+    return World(recorded_at, sites, items, orders, references, parked)
+
+
+async def clock_now(connection: "Connection") -> datetime:
+    """PostgreSQL's clock at this moment, not at the transaction's start."""
+    moment: datetime = await connection.fetchval(SQL["clock"])
+    return moment
+
+
+async def dead_positions(connection: "Connection", records: Iterable[Record]) -> set[tuple[str, int, int, int]]:
+    """Which of the records were dead-lettered before, as (topic, partition, offset, timestamp)."""
+    positions = [(r.topic, r.partition, r.offset, r.timestamp_ms) for r in records]
+    if not positions:
+        return set()
+    rows = await connection.fetch(SQL["dead_positions"], *map(list, zip(*positions, strict=True)))
+    return {tuple(row) for row in rows}
+
+
+async def overdue(connection: "Connection", before: datetime, limit: int) -> list[Record]:
+    """The records of commands parked before a moment, oldest first; not locked."""
+    return [record_of(row) for row in await connection.fetch(SQL["overdue_parked"], before, limit)]
+
+
+def record_of(row: "Row") -> Record:
+    """Give back a record as it came, from a row that kept it."""
+    headers = tuple(zip(row["header_names"], row["header_values"], strict=True))
+    return Record(row["topic"], row["partition"], row["offset"], row["timestamp_ms"], row["key"], row["value"], headers)
+
+
+async def _sites(connection: "Connection", site_ids: set[str]) -> dict[str, Site]:
+    sites: dict[str, Site] = {}
+    for row in await connection.fetch(SQL["share_locations"], sorted(site_ids)):
+        site_id, location_id = str(row["site_id"]), str(row["location_id"])
+        site = sites.setdefault(site_id, Site(site_id, location_id, {}, stored=True))
+        site.codes[location_id] = row["code"]
+        if row["is_default"]:
+            site.default_location_id = location_id
+    for site_id in site_ids - sites.keys():
+        location_id = default_location_id(site_id)
+        sites[site_id] = Site(site_id, location_id, {location_id: DEFAULT_LOCATION_CODE}, stored=False)
+    return sites
+
+
+async def _orders(connection: "Connection", commands: Sequence[Command]) -> dict[OrderKey, Order]:
+    keys = sorted(orders_of(commands))
+    if not keys:
+        return {}
+    columns = ([key.site_id for key in keys], [key.order_id for key in keys])
+    orders = {}
+    for row in await connection.fetch(SQL["insert_orders"], *columns):
+        key = OrderKey(str(row["site_id"]), row["order_id"])
+        orders[key] = Order(key, row["order_pk"])
+    seen = [key for key in keys if key not in orders]
+    if seen:
+        columns = ([key.site_id for key in seen], [key.order_id for key in seen])
+        rows = await connection.fetch(SQL["lock_orders"], *columns)
+        for key, row in zip(seen, rows, strict=True):
+            orders[key] = Order(key, row["order_pk"], row["cancelled_whole"])
+        await _lines(connection, {orders[key].order_pk: orders[key] for key in seen})
+    return orders
+
+
+async def _lines(connection: "Connection", by_pk: dict[int, Order]) -> None:
+    for row in await connection.fetch(SQL["order_lines"], list(by_pk)):
+        variant_id = row["variant_id"]
+        key = ItemKey(str(row["site_id"]), str(row["product_id"]), None if variant_id is None else str(variant_id))
+        totals = Totals(row["placed"], row["cancelled"], row["fulfilled"], row["returned"])
+        allocations = [Allocation(location_id, sold) for location_id, sold, _reserved in json.loads(row["allocations"])]
+        by_pk[row["order_pk"]].lines[row["line_id"]] = OrderLine(
+            row["line_id"], row["position"], key, totals, allocations, list(row["versions"]), stored=True
+        )
+
+
+async def _parked_of(
+    connection: "Connection", orders: dict[OrderKey, Order], commands: Sequence[Command], decode: DecodeParked
+) -> None:
+    """Read what waits for the orders that this batch places; orders with lines have nothing waiting."""
+    placed = {command.order_key for command in commands if command.kind is CommandKind.PLACE}
+    by_pk = {order.order_pk: order for key, order in orders.items() if key in placed and not order.placed}
+    if by_pk:
+        for row in await connection.fetch(SQL["parked_of_orders"], list(by_pk)):
+            by_pk[row["order_pk"]].parked.append(decode(record_of(row)))
+
+
+def _item_keys(commands: Sequence[Command], orders: Iterable[Order]) -> set[ItemKey]:
+    keys = {key for command in commands for key in items_of(command)}
+    for order in orders:
+        keys.update(line.item for line in order.lines.values())
+        for command in order.parked:
+            keys.update(blind_items_of(command))
+    return keys
+
+
+async def _items(connection: "Connection", keys: set[ItemKey], known: dict[ItemKey, int]) -> dict[ItemKey, Item]:
+    await _learn(connection, keys, known)
+    by_id = {known[key]: Item(key, known[key]) for key in keys}
+    ids = list(by_id)
+    if not ids:
+        return {}
+    rows = await connection.fetch(SQL["lock_items"], ids)
+    assert len(rows) == len(ids), "an item id was remembered that the database does not have"
+    for row in rows:
+        item = by_id[row["item_id"]]
+        item.on_hand, item.reserved = row["on_hand"], row["reserved"]
+        item.version, item.revision = row["version"], row["revision"]
+        item.level = Level(row["level"])
+        item.alert_id = None if row["alert_id"] is None else str(row["alert_id"])
+        item.level_since, item.last_alerted_at = row["level_since"], row["last_alerted_at"]
+        item.first_movement_at, item.last_movement_at = row["first_movement_at"], row["last_movement_at"]
+        kind = row["last_movement_type"]
+        item.last_movement_type = None if kind is None else MovementType(kind)
+    for row in await connection.fetch(SQL["location_stock"], ids):
+        place = Place(row["on_hand"], row["reserved"], stored=True)
+        by_id[row["item_id"]].places[str(row["location_id"])] = place
+    return {item.key: item for item in by_id.values()}
+
+
+async def _learn(connection: "Connection", keys: set[ItemKey], known: dict[ItemKey, int]) -> None:
+    """Find the ids of items not known yet, making rows for those never seen; ids never change."""
+    if len(known) > KNOWN_ITEMS_MAX:
+        known.clear()
+    for make in (False, True, False):
+        missing = sorted((key for key in keys if key not in known), key=lambda key: (*key[:2], key.variant_id or ""))
+        if not missing:
+            return
+        columns = list(map(list, zip(*missing, strict=True)))
+        if make:
+            await connection.execute(SQL["insert_items"], *columns)
+            continue
+        for row in await connection.fetch(SQL["find_items"], *columns):
+            variant_id = row["variant_id"]
+            key = ItemKey(str(row["site_id"]), str(row["product_id"]), None if variant_id is None else str(variant_id))
+            known[key] = row["item_id"]
+
+
+async def _references(
+    connection: "Connection", commands: Sequence[Command]
+) -> tuple[dict[Reference, bytes], dict[Reference, bytes]]:
+    keys = sorted(references_of(commands))
+    if not keys:
+        return {}, {}
+    columns = list(map(list, zip(*keys, strict=True)))
+    references = {
+        Reference(str(row["site_id"]), row["type"], row["id"]): row["fingerprint"]
+        for row in await connection.fetch(SQL["references"], *columns)
+    }
+    parked = {
+        Reference(str(row["site_id"]), row["reference_type"], row["reference_id"]): row["fingerprint"]
+        for row in await connection.fetch(SQL["parked"], *columns)
+    }
+    return references, parked

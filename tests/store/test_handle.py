@@ -1,0 +1,225 @@
+"""One batch, one transaction, on a real PostgreSQL: what is written, what is told, and what a crash leaves."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+
+import asyncpg
+import pytest
+import pytest_asyncio
+
+from stock_worker.core.model import Command, Malformed, OutcomeKind
+from stock_worker.core.refusals import Code
+from stock_worker.handle import Policy, end_parked, handle_batch
+from stock_worker.store.engine import connect
+from stock_worker.wire.decode import decode
+from tests.store.records import DEFAULT, SITE, line, message, product, record
+
+
+@pytest_asyncio.fixture
+async def worker(database: str) -> AsyncIterator[asyncpg.Connection]:
+    connection = await connect(database, "stock_worker")
+    yield connection
+    await connection.close()
+
+
+async def apply(connection: asyncpg.Connection, *batch: Command | Malformed) -> list[str]:
+    """Apply a batch as a fresh process would. Returns the outcomes as text."""
+    return [outcome.kind.value for outcome in await handle_batch(connection, batch, Policy())]
+
+
+async def published(connection: asyncpg.Connection, topic: str) -> list[dict]:
+    """What waits in the outbox for a topic, decoded, in order."""
+    rows = await connection.fetch("SELECT payload FROM stock.outbox WHERE topic = $1 ORDER BY seq", topic)
+    return [json.loads(row["payload"]) for row in rows]
+
+
+async def count(connection: asyncpg.Connection, table: str) -> int:
+    return await connection.fetchval(f"SELECT count(*) FROM stock.{table}")
+
+
+async def test_a_batch_writes_the_ledger_the_counters_and_every_event(worker: asyncpg.Connection) -> None:
+    outcomes = await apply(
+        worker,
+        message("restock", reference_id="R", lines=[line("a", 10, unit_cost="2.50")]),
+        message("order-placed", order_id="O", lines=[line("a", 2), line("a", 7)]),
+        message("order-placed", order_id="P", lines=[line("a", 2)]),
+    )
+    assert outcomes == ["applied", "applied", "rejected"]
+    item = await worker.fetchrow("SELECT on_hand, reserved, version, revision, level FROM stock.items")
+    assert tuple(item) == (1, 0, 3, 1, "critical")
+    place = await worker.fetchrow("SELECT location_id::text, on_hand, reserved FROM stock.location_stock")
+    assert tuple(place) == (DEFAULT, 1, 0)
+    assert await worker.fetchval("SELECT code FROM stock.locations WHERE is_default") == "DEFAULT"
+    changed = await published(worker, "stock-changed")
+    assert [(e["version"], e["type"], e["quantity"], e["available"]) for e in changed] == [
+        (1, "restock", 10, 10),
+        (2, "sale", -2, 8),
+        (3, "sale", -7, 1),
+    ]
+    assert changed[0]["unit_cost"] == "2.50"
+    assert changed[0]["source"]["topic"] == "restock"
+    (level,) = await published(worker, "stock-level")
+    assert (level["available"], level["sellable"], level["version"], level["level"]) == (1, 1, 3, "critical")
+    assert [(e["previous_level"], e["level"]) for e in await published(worker, "alert-level-changed")] == [
+        ("ok", "low"),
+        ("low", "critical"),
+    ]
+    assert [e["reference_id"] for e in await published(worker, "adjustment-applied")] == ["R", "O"]
+    (rejected,) = await published(worker, "adjustment-rejected")
+    assert (rejected["code"], rejected["lines"][0]["shortfall"]) == ("insufficient_stock", 1)
+
+
+async def test_rule_1_a_redelivery_in_another_batch_writes_and_tells_nothing(worker: asyncpg.Connection) -> None:
+    order = message("order-placed", order_id="O", lines=[line("a", 1)])
+    await apply(worker, message("restock", reference_id="R", lines=[line("a", 10)]), order)
+    before = [await count(worker, table) for table in ("movements", "outbox", "references", "order_lines")]
+    assert await apply(worker, order, order) == ["duplicate", "duplicate"]
+    assert [await count(worker, table) for table in ("movements", "outbox", "references", "order_lines")] == before
+
+
+async def test_rule_1_a_conflict_is_told_once_per_position(worker: asyncpg.Connection) -> None:
+    first = message("restock", reference_id="R", lines=[line("a", 10)])
+    other = message("restock", reference_id="R", lines=[line("a", 11)])
+    assert await apply(worker, first, other) == ["applied", "conflict"]
+    assert await apply(worker, other) == ["conflict"]
+    assert [e["code"] for e in await published(worker, "adjustment-rejected")] == ["reference_conflict"]
+    assert await worker.fetchval("SELECT count(*) FROM stock.outbox WHERE topic = 'restock-dlt'") == 1
+    again = message("restock", reference_id="R", lines=[line("a", 11)])
+    assert await apply(worker, again) == ["conflict"]
+    assert len(await published(worker, "adjustment-rejected")) == 2
+
+
+async def test_rule_5_a_command_waits_in_the_database_until_its_order_is_placed(worker: asyncpg.Connection) -> None:
+    await apply(worker, message("restock", reference_id="R", lines=[line("a", 10)]))
+    early = message("order-fulfilled", reference_id="F", order_id="O", lines=[{"line_id": "1", "quantity": 2}])
+    assert await apply(worker, early) == ["parked"]
+    assert await apply(worker, early) == ["duplicate"]
+    assert (await count(worker, "parked_commands"), await count(worker, "references")) == (1, 1)
+    assert await apply(worker, message("order-placed", order_id="O", lines=[line("a", 3)])) == ["applied"]
+    assert await count(worker, "parked_commands") == 0
+    assert await worker.fetchval("SELECT fulfilled FROM stock.order_lines") == 2
+    told = [e["reference_id"] for e in await published(worker, "adjustment-applied")]
+    assert told == ["R", "O", "F"]
+
+
+async def test_rule_5_the_sweep_ends_what_waited_too_long(worker: asyncpg.Connection) -> None:
+    then = datetime(2026, 1, 1, tzinfo=UTC)
+    batch = [
+        message("return-received", reference_id="R", order_id="O", lines=[line("a", 2)]),
+        message("order-fulfilled", reference_id="F", order_id="O", lines=[{"line_id": "1", "quantity": 2}]),
+        message("order-fulfilled", reference_id="G", order_id="P", lines=[{"line_id": "1", "quantity": 1}]),
+    ]
+    await handle_batch(worker, batch, Policy(), clock=then)
+    week = timedelta(hours=168)
+    assert await end_parked(worker, Policy(), ttl=week, limit=10, clock=then + week) == 0
+    assert await end_parked(worker, Policy(), ttl=week, limit=10, clock=then + week + timedelta(seconds=1)) == 3
+    assert await count(worker, "parked_commands") == 0
+    assert await worker.fetchval("SELECT on_hand FROM stock.items") == 2
+    assert [e["code"] for e in await published(worker, "adjustment-rejected")] == ["order_never_placed"] * 2
+    assert await worker.fetchval("SELECT count(*) FROM stock.dead_letters WHERE reason = 'order_never_placed'") == 2
+    assert await apply(worker, *batch) == ["duplicate"] * 3
+
+
+async def test_rule_5_a_whole_cancellation_outlives_its_batch(worker: asyncpg.Connection) -> None:
+    await apply(worker, message("restock", reference_id="R", lines=[line("a", 10)]))
+    assert await apply(worker, message("order-cancelled", order_id="O")) == ["no_effect"]
+    assert await apply(worker, message("order-placed", order_id="O", lines=[line("a", 1)])) == ["superseded"]
+    assert await worker.fetchval("SELECT on_hand FROM stock.items") == 10
+
+
+async def test_rule_13_poison_is_kept_whole_beside_its_neighbours(worker: asyncpg.Connection) -> None:
+    poison = decode(record("restock", b"{not json", [("trace", b"\xff")]), "restock")
+    good = message("restock", reference_id="R", lines=[line("a", 1)])
+    assert await apply(worker, poison, good) == ["malformed", "applied"]
+    assert await apply(worker, poison) == ["malformed"]
+    row = await worker.fetchrow(
+        "SELECT key, payload, header_names, header_values FROM stock.outbox WHERE topic = $1", "restock-dlt"
+    )
+    assert (row["key"], row["payload"]) == (b"key", b"{not json")
+    headers = dict(zip(row["header_names"], row["header_values"], strict=True))
+    assert headers["trace"] == b"\xff"
+    assert headers["dlt-reason"] == b"malformed"
+    assert await count(worker, "dead_letters") == 1
+
+
+async def test_rule_13_a_record_without_key_and_value_gets_an_empty_key(worker: asyncpg.Connection) -> None:
+    nothing = record("restock", None)._replace(key=None)
+    assert await apply(worker, decode(nothing, "restock")) == ["malformed"]
+    row = await worker.fetchrow("SELECT key, payload, header_names FROM stock.outbox")
+    assert (row["key"], row["payload"]) == (b"", None)
+    assert "dlt-null-key" in row["header_names"]
+
+
+async def test_internal_error_leaves_no_reference(worker: asyncpg.Connection) -> None:
+    bad = record("restock", {"reference_id": "R", "lines": [line("a", 1)]})
+    failed = Malformed(bad, "the database would not take it", Code.INTERNAL_ERROR)
+    (outcome,) = await handle_batch(worker, [failed], Policy())
+    assert outcome.kind is OutcomeKind.FAILED
+    assert await count(worker, "references") == 0
+    assert await apply(worker, decode(bad, "restock")) == ["applied"]
+
+
+async def test_rule_2_a_batch_that_fails_leaves_nothing(worker: asyncpg.Connection) -> None:
+    policy = Policy()
+    good = message("restock", reference_id="R", lines=[line("a", 1)])
+    bad = message("restock", reference_id="S", lines=[line("b", 1)])
+    assert isinstance(bad, Command)
+    broken = Command(**{f: getattr(bad, f) for f in Command.__slots__} | {"actor": "nul \x00 in text"})
+    with pytest.raises(asyncpg.PostgresError):
+        await handle_batch(worker, [good, broken], policy)
+    for table in ("items", "movements", "references", "outbox", "locations"):
+        assert await count(worker, table) == 0
+    assert [outcome.kind.value for outcome in await handle_batch(worker, [good], policy)] == ["applied"]
+
+
+async def test_two_workers_on_the_same_items_and_orders_lose_and_double_nothing(database: str) -> None:
+    letters = "abcdefgh"
+    connections = [await connect(database, "stock_worker") for _ in range(4)]
+    stocked = message("restock", reference_id="R", lines=[line(letter, 1000) for letter in letters])
+    await apply(connections[0], stocked)
+    orders = [
+        message("order-placed", order_id=f"O{n}", lines=[line(letters[n % 8], 1), line(letters[(n * 5 + 3) % 8], 1)])
+        for n in range(200)
+    ]
+
+    async def work(index: int) -> None:
+        known = Policy()
+        mine = orders[index:] + orders[:index] if index % 2 else list(reversed(orders))
+        for start in range(0, len(mine), 20):
+            while True:
+                try:
+                    await handle_batch(connections[index], mine[start : start + 20], known)
+                    break
+                except (asyncpg.DeadlockDetectedError, asyncpg.UniqueViolationError):
+                    await asyncio.sleep(0.01)
+
+    await asyncio.gather(*(work(index) for index in range(4)))
+    assert await connections[0].fetchval("SELECT sum(on_hand) FROM stock.items") == 8 * 1000 - 400
+    assert await count(connections[0], "movements") == 8 + 400
+    rows = "SELECT count(*) FROM stock.movements m WHERE m.item_id = i.item_id"
+    assert await connections[0].fetchval(f"SELECT count(*) FROM stock.items i WHERE version <> ({rows})") == 0
+    for connection in connections:
+        await connection.close()
+
+
+async def test_recorded_at_never_goes_back_for_an_item(worker: asyncpg.Connection) -> None:
+    late, early = datetime(2026, 2, 2, tzinfo=UTC), datetime(2026, 1, 1, tzinfo=UTC)
+    await handle_batch(worker, [message("restock", reference_id="R", lines=[line("a", 1)])], Policy(), clock=late)
+    await handle_batch(worker, [message("restock", reference_id="S", lines=[line("a", 1)])], Policy(), clock=early)
+    assert await worker.fetchval("SELECT min(recorded_at) FROM stock.movements WHERE version = 2") == late
+
+
+async def test_variants_are_items_of_their_own_and_null_equals_null(worker: asyncpg.Connection) -> None:
+    red, blue = product("r"), product("s")
+    lines = [line("a", 1), line("a", 2, variant_id=red), line("a", 4, variant_id=blue), line("a", 8)]
+    await apply(worker, message("restock", reference_id="R", lines=lines))
+    rows = await worker.fetch("SELECT variant_id::text, on_hand FROM stock.items ORDER BY on_hand")
+    assert [tuple(row) for row in rows] == [(red, 2), (blue, 4), (None, 9)]
+
+
+async def test_the_site_of_every_row_is_the_message_s(worker: asyncpg.Connection) -> None:
+    await apply(worker, message("restock", reference_id="R", lines=[line("a", 1)]))
+    for table in ("items", "location_stock", "movements", "references", "locations"):
+        assert {str(row[0]) for row in await worker.fetch(f"SELECT site_id FROM stock.{table}")} == {SITE}

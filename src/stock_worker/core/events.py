@@ -176,7 +176,17 @@ def _adjustment_applied(command: Command, outcome: Outcome) -> Event:
     aggregate, key = _key(command)
     payload = _head(command)
     payload["outcome"] = outcome.kind.value
-    payload["lines"] = [line._asdict() for line in outcome.applied]
+    payload["lines"] = [
+        {
+            "line_id": row.line_id,
+            "product_id": row.item.product_id,
+            "variant_id": row.item.variant_id,
+            "location_id": row.location_id,
+            "type": row.type.value,
+            "quantity": row.quantity,
+        }
+        for row in outcome.movements
+    ]
     subject = "/".join(command.reference)
     return Event(single("applied", subject), topics.ADJUSTMENT_APPLIED, aggregate, key, payload, command.traceparent)
 

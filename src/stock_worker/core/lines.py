@@ -8,7 +8,6 @@ from typing import Final, NamedTuple
 from stock_worker.core.alerts import BACKORDER_LIMIT
 from stock_worker.core.booking import Draft, book
 from stock_worker.core.model import (
-    AppliedLine,
     Line,
     MovementType,
     Outcome,
@@ -42,10 +41,9 @@ def place_of(draft: Draft, line: Line) -> str:
 def take(draft: Draft, item: Item, line: Line, order_line: OrderLine | None = None) -> Refused | None:
     """Sell the line's units as a promise: available may fall to the backorder limit and no further (rule 4)."""
     assert line.quantity is not None
-    location_id = place_of(draft, line)
     could = min(
         draft.available(item) + BACKORDER_LIMIT,
-        draft.available_at(item, location_id) + max(BACKORDER_LIMIT, 0),
+        draft.available_at(item, place_of(draft, line)) + max(BACKORDER_LIMIT, 0),
     )
     if line.quantity > could:
         return short(draft, item, line, could)
@@ -82,13 +80,8 @@ def find_line(order: Order, line: Line) -> OrderLine | None:
 
 
 def applied(draft: Draft) -> Outcome:
-    """Book the draft and tell what moved, one entry a movement."""
-    rows = book(draft)
-    told = tuple(
-        AppliedLine(row.line_id, row.item.product_id, row.item.variant_id, row.location_id, row.type, row.quantity)
-        for row in rows
-    )
-    return Outcome(OutcomeKind.APPLIED, applied=told, movements=rows)
+    """Book the draft."""
+    return Outcome(OutcomeKind.APPLIED, movements=book(draft))
 
 
 def rejected(refused: list[Refused]) -> Outcome:

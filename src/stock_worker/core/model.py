@@ -213,17 +213,6 @@ class Movement(NamedTuple):
     command: Command
 
 
-class AppliedLine(NamedTuple):
-    """One movement as the sender is told it (contract, cases decided: shapes)."""
-
-    line_id: str | None
-    product_id: str
-    variant_id: str | None
-    location_id: str
-    type: str
-    quantity: int
-
-
 class RejectedLine(NamedTuple):
     """One failing line: what was asked, what there was, and by how much it fell short."""
 
@@ -242,12 +231,11 @@ class RejectedLine(NamedTuple):
 class Outcome:
     """What became of one command. `rejected` is filled for REJECTED, CONFLICT and PARTLY_APPLIED alone.
 
-    `first` is on a DUPLICATE the kind of the first outcome.
+    `movements` are the rows it booked, in the order written.
     """
 
     kind: OutcomeKind
     code: Code | None = None
     message: str | None = None
-    applied: tuple[AppliedLine, ...] = ()
     rejected: tuple[RejectedLine, ...] = ()
     movements: tuple[Movement, ...] = field(default=(), repr=False)

@@ -6,6 +6,7 @@ raises KeyError. Counters are units; the item's are the sums of its places'.
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 
 from stock_worker.core.model import Command, ItemKey, Level, Movement, MovementType, OrderKey, Outcome, Reference
 from stock_worker.core.orders import Totals
@@ -22,7 +23,10 @@ class Place:
 
 @dataclass(slots=True)
 class Item:
-    """An item under its lock. `level` is the level last emitted; `alert_id` names the present stay at it."""
+    """An item under its lock. `level` is the level last emitted; `alert_id` names the present stay at it.
+
+    `movement_ids` is the series of its movements' ids, derived when the first is needed.
+    """
 
     key: ItemKey
     item_id: int
@@ -38,6 +42,7 @@ class Item:
     last_movement_at: datetime | None = None
     last_movement_type: MovementType | None = None
     places: dict[str, Place] = field(default_factory=dict)
+    movement_ids: str = ""
 
     @property
     def available(self) -> int:
@@ -92,8 +97,7 @@ class Site:
     stored: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Decided:
+class Decided(NamedTuple):
     """A command with its outcome, as it will be remembered."""
 
     command: Command
@@ -102,11 +106,14 @@ class Decided:
 
 @dataclass(slots=True)
 class Changes:
-    """What the batch has changed so far, in the order in which it happened; `save` writes exactly this."""
+    """What the batch has changed so far, in the order in which it happened; `save` writes exactly this.
+
+    `items` and `places` go by item_id.
+    """
 
     movements: list[Movement] = field(default_factory=list)
-    items: dict[ItemKey, Item] = field(default_factory=dict)
-    places: dict[tuple[ItemKey, str], Place] = field(default_factory=dict)
+    items: dict[int, Item] = field(default_factory=dict)
+    places: dict[tuple[int, str], tuple[Item, Place]] = field(default_factory=dict)
     orders: dict[OrderKey, Order] = field(default_factory=dict)
     lines: dict[tuple[OrderKey, str], tuple[Order, OrderLine]] = field(default_factory=dict)
     decided: list[Decided] = field(default_factory=list)

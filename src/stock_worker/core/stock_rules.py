@@ -54,7 +54,7 @@ def _each_line(world: World, command: Command, rule: LineRule) -> Outcome:
     if command.atomic or not draft.steps:
         return rejected(refused)
     told, booked = rejected(refused), applied(draft)
-    return Outcome(OutcomeKind.PARTLY_APPLIED, told.code, told.message, booked.applied, told.rejected, booked.movements)
+    return Outcome(OutcomeKind.PARTLY_APPLIED, told.code, told.message, told.rejected, booked.movements)
 
 
 def _stale(item: Item, line: Line) -> Refused | None:

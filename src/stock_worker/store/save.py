@@ -106,12 +106,11 @@ async def _save_items(connection: "Connection", changes: Changes) -> None:
 
 async def _save_places(connection: "Connection", world: World) -> None:
     new, old = [], []
-    for (key, location_id), place in world.changes.places.items():
-        item_id = world.items[key].item_id
+    for (item_id, location_id), (item, place) in world.changes.places.items():
         if place.stored:
             old.append((item_id, location_id, place.on_hand, place.reserved))
         else:
-            new.append((item_id, location_id, key.site_id, place.on_hand, place.reserved))
+            new.append((item_id, location_id, item.key.site_id, place.on_hand, place.reserved))
     if new:
         await connection.execute(SQL["insert_location_stock"], *map(list, zip(*new, strict=True)))
     if old:
@@ -132,7 +131,7 @@ async def _save_orders(connection: "Connection", world: World) -> None:
 
 
 def _allocations(line: OrderLine) -> str:
-    return json.dumps([[kept.location_id, kept.sold, 0] for kept in line.allocations], separators=(",", ":"))
+    return "[" + ",".join([f'["{kept.location_id}",{kept.sold},0]' for kept in line.allocations]) + "]"
 
 
 def _new_line(world: World, order: Order, line: OrderLine) -> tuple[Any, ...]:

@@ -6,6 +6,7 @@ reads: given, when, then.
 
 from datetime import UTC, datetime
 from hashlib import blake2b
+from typing import Any
 from uuid import UUID, uuid5
 
 from stock_worker.core.decide import decide
@@ -39,7 +40,7 @@ def item_key(letter: str) -> ItemKey:
     return ItemKey(SITE, product(letter), None)
 
 
-def line(letter: str | None = None, quantity: int | None = None, line_id: str | None = None, **more: object) -> Line:
+def line(letter: str | None = None, quantity: int | None = None, line_id: str | None = None, **more: Any) -> Line:  # noqa: ANN401 - any other field
     """A line about the item with this letter."""
     return Line(line_id, product(letter) if letter else None, None, None, quantity, **more)
 
@@ -51,7 +52,7 @@ def command(
     order_id: str | None = None,
     *,
     meaning: str = "",
-    **more: object,
+    **more: Any,  # noqa: ANN401 - any other field
 ) -> Command:
     """A command as decoding would give it; its fingerprint is of what it asks, and of `meaning`."""
     asked = repr((kind, reference, order_id, lines, more.get("adjustment"), more.get("atomic"), meaning))
@@ -131,6 +132,6 @@ def _named(shop: World, entry: Command) -> World:
     for key in blind_items_of(entry):
         shop.items.setdefault(key, Item(key, len(shop.items) + 1))
     if entry.order_id is not None:
-        key = OrderKey(SITE, entry.order_id)
-        shop.orders.setdefault(key, Order(key, len(shop.orders) + 1))
+        order = OrderKey(SITE, entry.order_id)
+        shop.orders.setdefault(order, Order(order, len(shop.orders) + 1))
     return shop

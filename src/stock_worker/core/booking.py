@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from stock_worker.core.alerts import BUILT_IN, level_of
 from stock_worker.core.ids import numbered, series
-from stock_worker.core.model import MAX_COUNTER, Command, ItemKey, Level, Line, Movement, MovementType
+from stock_worker.core.model import MAX_COUNTER, Command, Level, Line, Movement, MovementType
 from stock_worker.core.state import AlertChange, Allocation, Item, Order, OrderLine, Place, World
 
 

@@ -35,7 +35,10 @@ def shard_of(key: bytes | None) -> int:
 def event_row(event: Event, *, prefix: str, created_at: datetime) -> OutboxRow:
     """Fix an event's bytes; its CloudEvents headers are added from the columns when it is published."""
     key = event.key.encode()
-    names, values = (None, None) if event.traceparent is None else (["traceparent"], [event.traceparent.encode()])
+    names: list[str] | None = None
+    values: list[bytes | None] | None = None
+    if event.traceparent is not None:
+        names, values = ["traceparent"], [event.traceparent.encode()]
     return (
         created_at,
         event.id,

@@ -21,7 +21,6 @@ _PATTERNS: Final = {
     CURRENCY_PATTERN: 'must be three capital letters, such as "EUR"',
 }
 _WORDS: Final = {
-    "missing": "is missing",
     "string_type": "must be text",
     "string_too_short": "must have at least {min_length} character",
     "string_too_long": "must have at most {max_length} characters",
@@ -58,8 +57,9 @@ def _path(location: tuple[int | str, ...]) -> str:
 
 def _expected(error: ErrorDetails) -> str:
     kind, context = error["type"], error.get("ctx", {})
-    if kind != "missing" and error["input"] is None:
-        return "is missing: null counts as absent"
+    a_field = bool(error["loc"]) and isinstance(error["loc"][-1], str)
+    if kind == "missing" or (a_field and error["input"] is None):  # null counts as absent
+        return "is missing"
     if kind == "string_pattern_mismatch":
         return _PATTERNS[context["pattern"]]
     return _WORDS[kind].format(**context) if kind in _WORDS else str(error["msg"])

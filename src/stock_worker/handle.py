@@ -70,8 +70,8 @@ async def handle_batch(
 
 async def end_parked(
     connection: "Connection", policy: Policy, *, ttl: timedelta, limit: int, clock: datetime | None = None
-) -> int:
-    """End up to `limit` commands that have waited longer than `ttl` for their order. Returns how many were ended.
+) -> list[tuple[Command, Outcome]]:
+    """End up to `limit` commands that have waited longer than `ttl` for their order. Returns what became of each.
 
     Decided again under the locks: a command whose order was placed meanwhile is left alone (contract rule 5).
     """
@@ -87,7 +87,7 @@ async def end_parked(
     except BaseException:
         policy.known_items.clear()
         raise
-    return len(done)
+    return done
 
 
 async def _write(

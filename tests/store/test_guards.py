@@ -418,8 +418,8 @@ async def test_a_login_that_was_not_granted_the_role_cannot_connect_as_it(filled
         with pytest.raises(asyncpg.InsufficientPrivilegeError, match='permission denied to set role "stock_worker"'):
             await connect(url, "stock_worker")
         async with asyncio.timeout(10):  # nothing is left open
-            while await owner.fetchval("SELECT count(*) FROM pg_stat_activity WHERE usename = $1", name):
-                await asyncio.sleep(0.02)  # noqa: ASYNC110 - the server tells by being asked
+            while await owner.fetchval("SELECT count(*) FROM pg_stat_activity WHERE usename = $1", name):  # noqa: ASYNC110 - the server tells by being asked
+                await asyncio.sleep(0.02)
 
 
 # ---------------------------------------------------------------- the roles of a cluster

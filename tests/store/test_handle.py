@@ -35,6 +35,12 @@ async def published(connection: asyncpg.Connection, topic: str) -> list[dict]:
     return [json.loads(row["payload"]) for row in rows]
 
 
+async def one(connection: asyncpg.Connection, query: str, *arguments: object) -> asyncpg.Record:
+    row = await connection.fetchrow(query, *arguments)
+    assert row is not None
+    return row
+
+
 async def count(connection: asyncpg.Connection, table: str) -> int:
     return await connection.fetchval(f"SELECT count(*) FROM stock.{table}")
 
@@ -47,9 +53,9 @@ async def test_a_batch_writes_the_ledger_the_counters_and_every_event(worker: as
         message("order-placed", order_id="P", lines=[line("a", 2)]),
     )
     assert outcomes == ["applied", "applied", "rejected"]
-    item = await worker.fetchrow("SELECT on_hand, reserved, version, revision, level FROM stock.items")
+    item = await one(worker, "SELECT on_hand, reserved, version, revision, level FROM stock.items")
     assert tuple(item) == (1, 0, 3, 1, "critical")
-    place = await worker.fetchrow("SELECT location_id::text, on_hand, reserved FROM stock.location_stock")
+    place = await one(worker, "SELECT location_id::text, on_hand, reserved FROM stock.location_stock")
     assert tuple(place) == (DEFAULT, 1, 0)
     assert await worker.fetchval("SELECT code FROM stock.locations WHERE is_default") == "DEFAULT"
     changed = await published(worker, "stock-changed")
@@ -113,8 +119,8 @@ async def test_rule_5_the_sweep_ends_what_waited_too_long(worker: asyncpg.Connec
     ]
     await handle_batch(worker, batch, Policy(), clock=then)
     week = timedelta(hours=168)
-    assert await end_parked(worker, Policy(), ttl=week, limit=10, clock=then + week) == 0
-    assert await end_parked(worker, Policy(), ttl=week, limit=10, clock=then + week + timedelta(seconds=1)) == 3
+    assert await end_parked(worker, Policy(), ttl=week, limit=10, clock=then + week) == []
+    assert len(await end_parked(worker, Policy(), ttl=week, limit=10, clock=then + week + timedelta(seconds=1))) == 3
     assert await count(worker, "parked_commands") == 0
     assert await worker.fetchval("SELECT on_hand FROM stock.items") == 2
     assert [e["code"] for e in await published(worker, "adjustment-rejected")] == ["order_never_placed"] * 2
@@ -134,8 +140,8 @@ async def test_rule_13_poison_is_kept_whole_beside_its_neighbours(worker: asyncp
     good = message("restock", reference_id="R", lines=[line("a", 1)])
     assert await apply(worker, poison, good) == ["malformed", "applied"]
     assert await apply(worker, poison) == ["malformed"]
-    row = await worker.fetchrow(
-        "SELECT key, payload, header_names, header_values FROM stock.outbox WHERE topic = $1", "restock-dlt"
+    row = await one(
+        worker, "SELECT key, payload, header_names, header_values FROM stock.outbox WHERE topic = $1", "restock-dlt"
     )
     assert (row["key"], row["payload"]) == (b"key", b"{not json")
     headers = dict(zip(row["header_names"], row["header_values"], strict=True))
@@ -147,7 +153,7 @@ async def test_rule_13_poison_is_kept_whole_beside_its_neighbours(worker: asyncp
 async def test_rule_13_a_record_without_key_and_value_gets_an_empty_key(worker: asyncpg.Connection) -> None:
     nothing = record("restock", None)._replace(key=None)
     assert await apply(worker, decode(nothing, "restock")) == ["malformed"]
-    row = await worker.fetchrow("SELECT key, payload, header_names FROM stock.outbox")
+    row = await one(worker, "SELECT key, payload, header_names FROM stock.outbox")
     assert (row["key"], row["payload"]) == (b"", None)
     assert "dlt-null-key" in row["header_names"]
 

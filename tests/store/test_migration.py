@@ -169,7 +169,7 @@ async def test_migrating_down_leaves_what_is_somebody_elses(database: str) -> No
 
 async def test_a_migration_that_fails_leaves_nothing_behind(empty_database: str) -> None:
     await tell(empty_database, "CREATE SCHEMA stock; CREATE TABLE stock.outbox ()")  # the last table to be made
-    with pytest.raises(Exception, match='relation "outbox" already exists'):
+    with pytest.raises(asyncpg.DuplicateTableError, match='relation "outbox" already exists'):
         await up(empty_database)
     assert await current(empty_database) is None
     assert await ask(empty_database, "SELECT relname FROM pg_class WHERE relname IN ('items', 'movements')") == []

@@ -1,5 +1,6 @@
 import re
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,7 @@ NAMED = [(file, name) for file in FILES for name in statements(file)]
         pytest.param("-- name: one\nSELECT 1", {"one": "SELECT 1"}, id="no semicolon"),
         pytest.param("--name:one\nSELECT 1;", {"one": "SELECT 1"}, id="no blanks in the header"),
         pytest.param(
-            "-- The file.\n\n-- name: one\n-- Why; which index.\nSELECT 1\n\n-- and so\n  FROM a;\n\n-- name: two_b\nSELECT 2;\n",
+            "-- All.\n\n-- name: one\n-- Why.\nSELECT 1\n\n-- so\n  FROM a;\n\n-- name: two_b\nSELECT 2;\n",
             {"one": "SELECT 1\n  FROM a", "two_b": "SELECT 2"},
             id="two, with words",
         ),
@@ -79,7 +80,7 @@ def test_every_name_that_is_used_has_a_statement(file: str) -> None:
 @pytest.mark.parametrize("file", FILES)
 def test_every_statement_says_why_it_exists(file: str) -> None:
     lines = (PACKAGE / "store" / "queries" / f"{file}.sql").read_text().splitlines()
-    for header, following in zip(lines, lines[1:], strict=False):
+    for header, following in pairwise(lines):
         if header.startswith("-- name:"):
             assert following.startswith("-- "), f"{file}.sql: {header} has no line of purpose"
 

@@ -14,6 +14,7 @@ API: Final = "stock_api"
 """Reads, and only the sites named in the setting `stock.sites` (row level security)."""
 
 Role = Literal["stock_worker", "stock_api"]
+Plans = Literal["keyed", "free"]
 
 _CONNECT_MAX_S: Final = 10.0
 _SESSION: Final = {
@@ -25,19 +26,38 @@ _SESSION: Final = {
     # A worker that was stopped in mid-transaction (SIGSTOP, a frozen machine) must not hold its items for ever.
     "idle_in_transaction_session_timeout": "30s",
 }
+# A statement of the hot path has keys and looks each up in an index. The planner would rather scan a table that is
+# still small, for all lines of a batch at once, and a plan made then lives on in the session while the table grows,
+# until autovacuum comes by. So the other ways are off, and one plan serves arrays of every length. A test EXPLAINs.
+_PLANS: Final[dict[Plans, dict[str, str]]] = {
+    "keyed": {
+        "plan_cache_mode": "force_generic_plan",
+        "enable_seqscan": "off",
+        "enable_hashjoin": "off",
+        "enable_mergejoin": "off",
+        "enable_memoize": "off",  # the keys of a batch are distinct
+    },
+    "free": {},
+}
 
 
 async def connect(
-    database_url: str, role: Role | None, *, application_name: str = "stock-worker"
+    database_url: str,
+    role: Role | None,
+    *,
+    application_name: str = "stock-worker",
+    plans: Plans | None = None,
 ) -> asyncpg.Connection:
     """Open one connection that acts as `role`, or as the login itself for None (migrations).
 
-    `database_url` is postgresql://…; a unix socket is an absolute folder, `postgresql:///stock?host=/run/postgresql`.
-    Raises asyncpg and OS errors as they are: 42501 where the login was not granted the role, 22023 where the role does
-    not exist (both: migrate first).
+    `plans` is "keyed" for lookups of many keys and "free" for reads of many rows (reports, audits); None means what
+    the role is there for: keyed for the worker. `database_url` is postgresql://…; a unix socket is an absolute folder,
+    `postgresql:///stock?host=/run/postgresql`. Raises asyncpg and OS errors as they are: 42501 where the login was not
+    granted the role, 22023 where the role does not exist (both: migrate first).
     """
-    connection: asyncpg.Connection = await asyncpg.connect(
-        database_url, timeout=_CONNECT_MAX_S, server_settings={**_SESSION, "application_name": application_name}
+    settings = _SESSION | _PLANS[plans or ("keyed" if role == WORKER else "free")]
+    connection = await asyncpg.connect(
+        database_url, timeout=_CONNECT_MAX_S, server_settings={**settings, "application_name": application_name}
     )
     if role is not None:
         try:

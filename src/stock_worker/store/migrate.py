@@ -13,16 +13,18 @@ import asyncpg
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import NullPool
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 
 import stock_worker
 from stock_worker.store.engine import WORKER, connect
+from stock_worker.store.revision import NEEDED, read_revision
 from stock_worker.store.roles import ensure_roles
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-HEAD: Final = "0001"
+HEAD: Final = NEEDED
 """The revision that this code is written for."""
 SERVER_MIN: Final = 16
 """The first PostgreSQL that can grant a role WITH SET TRUE, INHERIT FALSE."""
@@ -57,18 +59,6 @@ def current(database_url: str) -> str | None:
     return asyncio.run(_current(database_url))
 
 
-async def read_revision(connection: asyncpg.Connection) -> str | None:
-    """Return the revision that the database of `connection` is at, None before the first."""
-    if not await connection.fetchval(
-        "SELECT EXISTS (SELECT FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace "
-        "WHERE nspname = $1 AND relname = 'alembic_version')",
-        _SCHEMA,
-    ):
-        return None
-    revision: str | None = await connection.fetchval("SELECT version_num FROM stock.alembic_version")
-    return revision
-
-
 def migrations_folder() -> Path:
     """Return where the migrations are: in the package when it was built, beside `src` in the repository."""
     package = Path(stock_worker.__file__).parent
@@ -83,8 +73,12 @@ def require_server(version: asyncpg.types.ServerVersion) -> None:
 
 
 def _run(database_url: str, direction: Direction, revision: str) -> None:
-    with _ALEMBIC:
-        asyncio.run(_migrate(database_url, direction, revision))
+    try:
+        with _ALEMBIC:
+            asyncio.run(_migrate(database_url, direction, revision))
+    except DBAPIError as wrapped:  # SQLAlchemy's; the driver's own says more and is what callers know
+        raised = wrapped.orig and wrapped.orig.__cause__
+        raise (raised or wrapped) from None
 
 
 async def _migrate(database_url: str, direction: Direction, revision: str) -> None:

@@ -1,0 +1,18 @@
+-- name: outbox_depth
+-- How many events wait, and since when in seconds. Every second on every worker, hence the bound. Index: outbox_pkey.
+SELECT (SELECT count(*) FROM (SELECT FROM stock.outbox LIMIT $1) AS pending) AS pending,
+       coalesce((SELECT extract(epoch FROM clock_timestamp() - created_at) FROM stock.outbox ORDER BY seq LIMIT 1), 0)
+           AS oldest_age_s;
+
+-- name: alert_items
+-- Items by alert level. No index: the level changes with the hottest rows; `gauges` bounds how often this may run.
+SELECT level, count(*) AS items FROM stock.items WHERE version > 0 AND level <> 'ok' GROUP BY level;
+
+-- name: parked_commands
+-- Commands that wait for their order. Index: parked_commands_by_age, index only.
+SELECT count(*) FROM stock.parked_commands;
+
+-- name: reservations_overdue
+-- Lines reserved past their time. The CHECK on mode tells the planner that this release has none: nothing is scanned
+-- (constraint_exclusion is on for this connection).
+SELECT count(*) FROM stock.order_lines WHERE mode = 'reserve';

@@ -1,0 +1,45 @@
+"""The list of commands. Law: a command imports what it needs when it runs, so that `--help` answers at once."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stock_worker import __version__
+from stock_worker.cli import demo, doctor, emit, migrate, run, tail, terminal, topics, verify
+
+app = typer.Typer(
+    name="stock-worker",
+    help="Keeps a shop's stock: commands from Kafka, one PostgreSQL transaction a batch, events back to Kafka.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("run")(run.run)
+app.command("migrate")(migrate.migrate)
+app.add_typer(topics.app, name="topics")
+app.command("demo")(demo.demo)
+app.command("doctor")(doctor.doctor)
+app.command("emit")(emit.emit)
+app.command("tail")(tail.tail)
+app.command("verify")(verify.verify)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    env_file: Annotated[
+        Path, typer.Option(help="Where settings are read that the environment does not hold.", show_default=True)
+    ] = Path(".env"),
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    terminal.env_file = env_file

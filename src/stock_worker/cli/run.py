@@ -1,0 +1,17 @@
+"""`stock-worker run`. Law: the service speaks for itself; the process ends with its exit code."""
+
+import typer
+
+from stock_worker.cli import terminal
+
+
+def run() -> None:
+    """Consume commands, apply them, publish events, sweep; health and metrics on STOCK_HTTP_PORT.
+
+    Ends on SIGTERM or Ctrl-C: the batch and the sends under way are finished first. Exit code 2 for bad settings, 1 for
+    a wrong password or a missing migration or topic; a broker or database that is down is waited for.
+    """
+    settings = terminal.read_settings()
+    from stock_worker.service import serve  # noqa: PLC0415 - not for --help
+
+    raise typer.Exit(serve(settings))

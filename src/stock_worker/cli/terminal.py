@@ -1,0 +1,73 @@
+"""What a terminal is given. Law: stdout carries data and nothing else, as text for a person or JSON for a program.
+
+Words, progress and warnings go to stderr. A reader that goes away (`| head`) ends the command without a word.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from stock_worker.settings import Settings
+
+FINDING = 1
+USAGE = 2
+
+env_file = Path(".env")
+"""Where settings are read that the environment does not hold; the option --env-file names another."""
+
+
+def read_settings() -> "Settings":
+    """Read the settings, and warn of names that nobody knows. Raises SettingsError, which ends with exit code 2."""
+    from stock_worker.settings import read  # noqa: PLC0415 - pydantic takes longer than the rest of --help
+
+    settings, warnings = read(env_file)
+    for warning in warnings:
+        say(f"warning: {warning}")
+    return settings
+
+
+def say(words: str) -> None:
+    """Say words to the person, on stderr."""
+    print(words, file=sys.stderr, flush=True)
+
+
+def give(text: str) -> None:
+    """Give one line of data, at once: another program may be waiting for it."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains when it flushes at exit
+        sys.exit(0)
+
+
+def give_json(data: object) -> None:
+    """Give one JSON document on one line."""
+    give(json.dumps(data, ensure_ascii=False, default=str))
+
+
+def give_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Give a table: drawn on a terminal, tab-separated where a program reads it."""
+    if not sys.stdout.isatty():
+        for row in rows:
+            give("\t".join(row))
+        return
+    from rich.table import Table  # noqa: PLC0415 - slow to import
+    from rich.text import Text  # noqa: PLC0415 - the same
+
+    table = Table(*headings, box=None, pad_edge=False, header_style="bold")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    console().print(table)
+
+
+def console(*, words: bool = False) -> "Console":
+    """Make the console of stdout, or of stderr for words and progress."""
+    from rich.console import Console  # noqa: PLC0415 - slow to import
+
+    return Console(stderr=words, highlight=False)

@@ -40,7 +40,7 @@ def kafka_container(leaving: ExitStack, settings: Mapping[str, str]) -> tuple[Co
     environment = {f"KAFKA_{name.replace('.', '_').upper()}": value for name, value in config.items()}
     container = DockerContainer(f"apache/kafka:{maven.version_of('kafka')}", env=environment)
     ready = ExecWaitStrategy(["/opt/kafka/bin/kafka-broker-api-versions.sh", f"--bootstrap-server=127.0.0.1:{port}"])
-    return _run(leaving, container.with_env("KAFKA_HEAP_OPTS", kafka.HEAP), port, port, ready), f"127.0.0.1:{port}"
+    return _run(leaving, container.with_env("KAFKA_HEAP_OPTS", kafka.HEAP), [port, port], ready), f"127.0.0.1:{port}"
 
 
 def postgres_container(leaving: ExitStack, settings: Mapping[str, str]) -> tuple[ContainerNode, postgres.Urls]:
@@ -48,14 +48,12 @@ def postgres_container(leaving: ExitStack, settings: Mapping[str, str]) -> tuple
     container = DockerContainer("postgres:18", env={"POSTGRES_PASSWORD": urls.superuser_password})
     config = {"max_connections": postgres.MAX_CONNECTIONS, **settings}
     container.with_command(["postgres", *(f"--{name}={value}" for name, value in config.items())])
-    started = _run(leaving, container, 5432, urls.port, ExecWaitStrategy(["pg_isready", "--host=127.0.0.1"]))
+    started = _run(leaving, container, [5432, urls.port], ExecWaitStrategy(["pg_isready", "--host=127.0.0.1"]))
     for statement in postgres.first_statements(urls):
         assert container.exec(["psql", "--username", postgres.SUPERUSER, "--command", statement]).exit_code == 0
     return started, urls
 
 
-def _run(
-    leaving: ExitStack, container: DockerContainer, inside: int, port: int, ready: ExecWaitStrategy
-) -> ContainerNode:
-    container.ports[str(inside)] = ("127.0.0.1", port)  # type: ignore[assignment]  # docker's own client takes it
+def _run(leaving: ExitStack, container: DockerContainer, ports: list[int], ready: ExecWaitStrategy) -> ContainerNode:
+    container.ports[str(ports[0])] = ("127.0.0.1", ports[1])  # type: ignore[assignment]  # docker's own client takes it
     return ContainerNode(leaving.enter_context(container.waiting_for(ready)), ready)

@@ -127,5 +127,7 @@ def _unpack_postgres(place: Path) -> None:
     with zipfile.ZipFile(bundle) as jar:
         (name,) = (name for name in jar.namelist() if name.endswith(".txz"))
         with jar.open(name) as packed, tarfile.open(fileobj=packed, mode="r:xz") as archive:
-            archive.extractall(place / "postgres", filter="data")
+            # Said this way, a Python from before the filters (3.11.3) still unpacks; Maven has checked the archive.
+            archive.extraction_filter = getattr(tarfile, "data_filter", None)
+            archive.extractall(place / "postgres")  # noqa: S202 - filtered by the line above
     bundle.unlink()

@@ -169,14 +169,15 @@ def _wheel() -> Installed:
             "a PostgreSQL of our own needs Maven, or the extra stock-worker[devstack]; "
             "or name a running one in STOCK_DATABASE_URL"
         )
-    (source,) = Path(found.submodule_search_locations[0]).glob("pginstall")
-    kept = cache.kept(
-        f"pgserver-{metadata.version(name)}",
-        lambda place: _copy(source, place),
-    )
-    said = subprocess.run([kept / "bin" / "postgres", "--version"], capture_output=True, text=True, check=True).stdout
-    return Installed(kept, said.split()[2])
+    package = Path(found.submodule_search_locations[0])
+    kept = cache.kept(f"{name}-{metadata.version(name)}", lambda place: _copy_server(package, place))
+    installed = kept / package.name / "pginstall18"
+    said = subprocess.run([installed / "bin/postgres", "--version"], capture_output=True, text=True, check=True).stdout
+    return Installed(installed, said.split()[2])
 
 
-def _copy(source: Path, place: Path) -> None:
-    shutil.copytree(source, place, symlinks=True, dirs_exist_ok=True)
+def _copy_server(package: Path, place: Path) -> None:
+    """Copy the server, and beside it the libraries that it finds by their place relative to it."""
+    for folder in (package / "pginstall18", package.with_name(f"{package.name}.libs")):
+        if folder.exists():
+            shutil.copytree(folder, place / folder.relative_to(package.parent), symlinks=True)

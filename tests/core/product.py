@@ -94,7 +94,7 @@ def told(world: World, command: Command, outcome: Outcome) -> Expected:
     return Expected(
         outcome.kind.value,
         outcome.code.text if outcome.code else None,
-        tuple(Moved(row.item[1:], row.type.value, row.quantity) for row in outcome.movements),
+        tuple(Moved(row.item[1:], row.type.value, row.quantity, row.line_id) for row in outcome.movements),
         tuple(Alert(change.item[1:], change.previous_level.value, change.level.value) for change in alerts),
         tuple(
             Failed(position, line.code.text, line.requested, line.shortfall)

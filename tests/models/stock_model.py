@@ -37,7 +37,7 @@ class Expected(NamedTuple):
 
 
 class Order:
-    """An order as its totals; a line is {item, P, C, F, R} (rule 5)."""
+    """An order as its totals; a line is {name, item, P, C, F, R} (rule 5)."""
 
     def __init__(self) -> None:
         self.placed = False
@@ -159,7 +159,8 @@ class StockModel:
         """Lines that come under W count as placed and as cancelled; only an amendment adds to a placed order."""
         if value.get("amend") or not order.placed:
             for position, line in enumerate(value["lines"]):
-                order.lines.setdefault(line_id_of(position, line), new_line(line))
+                name = line_id_of(position, line)
+                order.lines.setdefault(name, new_line(name, line))
         order.placed = True
         return Expected("superseded")
 
@@ -171,8 +172,8 @@ class StockModel:
             if name in order.lines:
                 trial.fail(position, "order_already_placed")
                 continue
-            new[name] = new_line(line)
-            trial.take(position, item_of(line), "sale", line["quantity"])
+            new[name] = new_line(name, line)
+            trial.take(position, item_of(line), "sale", line["quantity"], name)
             trial.changed = True
         expected = self._conclude(trial)
         if expected.outcome != "rejected":
@@ -185,9 +186,9 @@ class StockModel:
         if value.get("lines") is not None:
             return self._change(order, value, self._cancel_line)
         trial = Trial(self.on_hand)
-        for line in order.lines.values():
+        for name, line in order.lines.items():
             back = left(line, whole=order.whole)
-            trial.move(0, line["item"], "sale", back)
+            trial.move(0, line["item"], "sale", back, name)
             trial.changed = trial.changed or back > 0
         order.whole = True
         return self._conclude(trial)
@@ -249,13 +250,15 @@ class StockModel:
             trial.fail(position, "exceeds_returnable", quantity, quantity - most)
         else:
             self._step(order, trial, position, line, ("R", quantity))
-            take_back(trial, position, line["item"], asked)
+            take_back(trial, position, line["item"], asked, line["name"])
 
     def _step(self, order: Order, trial: Trial, position: int, line: dict[str, Any], change: tuple[str, int]) -> None:
         """Change one total; what moves is the step from the old state of the line to the new."""
         sold = line["P"] - cancelled(line, whole=order.whole)
         line[change[0]] += change[1]
-        trial.move(position, line["item"], "sale", sold - (line["P"] - cancelled(line, whole=order.whole)))
+        trial.move(
+            position, line["item"], "sale", sold - (line["P"] - cancelled(line, whole=order.whole)), line["name"]
+        )
         trial.changed = True
 
     # ------------------------------------------------------------ stock
@@ -329,6 +332,6 @@ def line_id_of(position: int, line: dict[str, Any]) -> str:
     return line.get("line_id") or str(position + 1)
 
 
-def new_line(line: dict[str, Any]) -> dict[str, Any]:
+def new_line(name: str, line: dict[str, Any]) -> dict[str, Any]:
     """An order line just placed."""
-    return {"item": item_of(line), "P": line["quantity"], "C": 0, "F": 0, "R": 0}
+    return {"name": name, "item": item_of(line), "P": line["quantity"], "C": 0, "F": 0, "R": 0}

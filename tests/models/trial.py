@@ -9,11 +9,12 @@ Item = tuple[str, str | None]
 
 
 class Moved(NamedTuple):
-    """One movement: its item, its type and its signed effect on available."""
+    """One movement: its item, its type, its signed effect on available, and the order line it is of."""
 
     item: Item
     type: str
     quantity: int
+    line: str | None = None
 
 
 class Alert(NamedTuple):
@@ -47,33 +48,33 @@ class Trial:
         """What the lines before this one left."""
         return self.on_hand.get(item, self.left.get(item, 0))
 
-    def move(self, position: int, item: Item, kind: str, quantity: int) -> None:
+    def move(self, position: int, item: Item, kind: str, quantity: int, line: str | None = None) -> None:
         """Book a row, unless a counter would leave its bounds."""
         after = self.stock(item) + quantity
         if abs(after) > MAX_COUNTER:
             self.fail(position, "counter_overflow")
         elif quantity:
             self.on_hand[item] = after
-            self.moved.append(Moved(item, kind, quantity))
+            self.moved.append(Moved(item, kind, quantity, line))
 
-    def take(self, position: int, item: Item, kind: str, quantity: int) -> None:
+    def take(self, position: int, item: Item, kind: str, quantity: int, line: str | None = None) -> None:
         """Book an outflow that needs stock: available must not fall below 0, nor on_hand, which here is the same."""
         could = max(self.stock(item), 0)
         if quantity > could:
             self.fail(position, "insufficient_stock", quantity, quantity - could)
         else:
-            self.move(position, item, kind, -quantity)
+            self.move(position, item, kind, -quantity, line)
 
     def fail(self, position: int, code: str, requested: int | None = None, shortfall: int | None = None) -> None:
         """Note that a line is refused."""
         self.failed.append(Failed(position, code, requested, shortfall))
 
 
-def take_back(trial: Trial, position: int, item: Item, asked: dict[str, Any]) -> None:
+def take_back(trial: Trial, position: int, item: Item, asked: dict[str, Any], line: str | None = None) -> None:
     """Book goods that came back; damaged ones leave at once, whatever stock there is: they are a fact."""
-    trial.move(position, item, "return", asked["quantity"])
+    trial.move(position, item, "return", asked["quantity"], line)
     if asked.get("condition") == "damaged":
-        trial.move(position, item, "damage", -asked["quantity"])
+        trial.move(position, item, "damage", -asked["quantity"], line)
 
 
 def item_of(line: dict[str, Any]) -> Item:

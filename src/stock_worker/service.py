@@ -36,8 +36,8 @@ from stock_worker.worker import Worker
 
 logger = logging.getLogger(__name__)
 
-_FINISH_BATCH_S: Final = 12.0
-_FINISH_SENDS_S: Final = 6.0
+_FINISH_BATCH_S: Final = 11.0
+_FINISH_SENDS_S: Final = 11.0
 """With the group's goodbye beside the sends, and what is left cancelled, the end comes within 25 s."""
 _LOOK_EVERY_S: Final = 5.0
 _RELAY_ENDED_EVERY_S: Final = 0.02
@@ -231,6 +231,7 @@ class Service:
             "no partitions assigned": not self.intake.owned,
             self.gauges.fault: self.gauges.fault is not None,
             "the relay is not alive": not self.relay.alive,
+            f"relay: {self.relay.fault}": self.relay.fault is not None,
             f"trying again: {self.worker.fault}": self.worker.fault is not None,
             "held by the breaker": self.worker.breaker.is_open,
         }

@@ -13,7 +13,7 @@ from typing import Any
 from uuid import NAMESPACE_OID, uuid5
 
 import asyncpg
-from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from stock_worker.core.topics import COMMAND_TOPICS, EVENT_TOPICS, RESTOCK, dead_letter_topic
@@ -124,6 +124,16 @@ class Shop:
     async def movements(self) -> int:
         """How many rows the ledger has."""
         return int(await self.ask("SELECT count(*) FROM stock.movements"))
+
+    async def end(self, topic: str = RESTOCK, partition: int = 0) -> int:
+        """The offset that the next record will have."""
+        consumer = AIOKafkaConsumer(bootstrap_servers=self.settings.kafka_bootstrap)
+        await consumer.start()
+        try:
+            at = TopicPartition(self.settings.topic_prefix + topic, partition)
+            return int((await consumer.end_offsets([at]))[at])
+        finally:
+            await consumer.stop()
 
     async def committed(self, topic: str = RESTOCK, partition: int = 0) -> int:
         """The group's committed offset; 0 before the first commit."""

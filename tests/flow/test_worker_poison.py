@@ -1,6 +1,8 @@
 """Contract rule 13: what cannot be read never stops or skips its neighbours, and no header makes a good value bad."""
 
+from collections.abc import AsyncIterator, Awaitable
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -11,7 +13,8 @@ from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
 from aiokafka.record.memory_records import MemoryRecords
 
 from stock_worker.core.topics import RESTOCK
-from tests.flow.running import Headers, Shop, restock, running, until
+from stock_worker.devstack import Stack
+from tests.flow.running import Headers, Running, Shop, make_topics, restock, running, settings_for, until
 
 
 class NoText(str):
@@ -25,6 +28,18 @@ class NoText(str):
 
 GOOD = restock("good")
 LONG = GOOD[:-1] + b', "note": "' + b"x" * 1_000 + b'", "padding": "' + b"p" * 1_040_000 + b'"}'
+
+
+Counter = tuple[Shop, Running]
+
+
+@pytest.fixture(scope="module")
+async def counter(stack: Stack, module_database: str) -> AsyncIterator[Counter]:
+    """A shop whose worker runs for all the rows below, one after the other."""
+    shop = Shop(settings_for(stack.kafka_bootstrap, module_database, f"poison{uuid4().hex[:8]}-"))
+    await make_topics(stack.kafka_bootstrap, shop.settings.topic_prefix)
+    async with running(shop.settings) as one:
+        yield shop, one
 
 
 @pytest.mark.parametrize(
@@ -63,23 +78,27 @@ LONG = GOOD[:-1] + b', "note": "' + b"x" * 1_000 + b'", "padding": "' + b"p" * 1
     ],
 )
 async def test_a_strange_record_passes_between_its_neighbours(
-    shop: Shop, value: bytes | None, headers: Headers, outcome: str
+    counter: Counter, value: bytes | None, headers: Headers, outcome: str
 ) -> None:
-    await shop.send(restock("before"))
-    await shop.send(value, headers=headers)
-    await shop.send(restock("after"))
+    shop, one = counter
+    before, stock, place = one.outcomes(), await shop.on_hand(), await shop.end()
+    own = None if value is None else value.replace(b"good", f"good{place}".encode())
+    await shop.send(restock(f"before{place}"))
+    await shop.send(own, headers=headers)
+    await shop.send(restock(f"after{place}"))
 
-    async with running(shop.settings) as one:
-        await one.decided(3)
+    await one.decided(sum(before.values()) + 3)
 
-        expected = {"applied": 3} if outcome == "applied" else {"applied": 2, outcome: 1}
-        assert one.outcomes() == expected
-        assert not one.worker.breaker._times
-    assert await shop.on_hand() == expected["applied"]
-    assert await shop.committed() == 3
+    expected = {"applied": 3} if outcome == "applied" else {"applied": 2, outcome: 1}
+    assert {
+        kind: count - before.get(kind, 0) for kind, count in one.outcomes().items() if count != before.get(kind)
+    } == (expected)
+    assert not one.worker.breaker._times
+    assert await shop.on_hand() == stock + expected["applied"]
+    await until(lambda: _is(shop.committed(), place + 3))
     if outcome == "malformed":
-        kept = "SELECT value IS NOT DISTINCT FROM $1 AND reason = 'malformed' FROM stock.dead_letters"
-        assert await shop.ask(kept, value)
+        kept = 'SELECT value IS NOT DISTINCT FROM $1 FROM stock.dead_letters WHERE "offset" = $2'
+        assert await shop.ask(kept, value, place + 1)
 
 
 async def test_a_header_name_that_is_no_text_hides_no_record(shop: Shop) -> None:
@@ -107,6 +126,10 @@ async def test_without_our_reading_aiokafka_never_gets_past_such_a_header(shop: 
     finally:
         await consumer.stop()
         fetcher.MemoryRecords = ours
+
+
+async def _is(asked: Awaitable[int], wanted: int) -> bool:
+    return await asked == wanted
 
 
 async def _produce_raw(shop: Shop, values: list[bytes]) -> None:

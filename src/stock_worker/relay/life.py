@@ -15,7 +15,7 @@ from aiokafka.errors import KafkaError, KafkaTimeoutError
 from stock_worker.log import say
 from stock_worker.relay import shards
 from stock_worker.relay.progress import Progress
-from stock_worker.relay.publisher import Publisher
+from stock_worker.relay.publisher import TOO_LARGE, Publisher, TopicMissing
 from stock_worker.relay.records import Fit
 from stock_worker.store import outbox
 
@@ -72,11 +72,11 @@ class Life:
                 await self._publish_on(publisher, progress)
             except KafkaError as error:
                 relay.note(error, "the relay could not publish")
+                if not (isinstance(error, TOO_LARGE) and self._fit.hopeful):
+                    await self._meanwhile(relay.pause())
             finally:
                 if publisher:
                     await publisher.close()
-            if relay.faults:
-                await self._meanwhile(relay.pause())
         if progress.settled:
             await shards.leave(self._connection, self._slot)
 
@@ -91,6 +91,10 @@ class Life:
             if rows:
                 try:
                     await self._publish(publisher, rows)
+                except TopicMissing as error:
+                    relay.note(error, "the relay waits for a topic")
+                    await self._meanwhile(relay.pause())
+                    continue
                 except KafkaError:
                     progress.failed(rows[-1][outbox.SEQ])
                     raise

@@ -29,6 +29,10 @@ TOO_LARGE: Final = (MessageSizeTooLargeError, RecordListTooLargeError, RecordToo
 _TOPIC_MAX_S: Final = 3.0
 
 
+class TopicMissing(KafkaError):  # type: ignore[misc] # noqa: N818 - aiokafka has no types; named after what is so
+    """A topic is not there. Nothing was sent, and the publisher is as good as before."""
+
+
 class Published(NamedTuple):
     """What became of some rows: the seqs to delete, how many of each topic, and the fault if there was one."""
 
@@ -57,8 +61,7 @@ class Publisher:
     async def publish(self, rows: Sequence["Row"]) -> Published:
         """Send rows, in order, and wait for Kafka's word on each batch.
 
-        A fault that is one batch's is told in the result, beside what went well. Raises UnknownTopicOrPartitionError,
-        with words, where a topic is not there; then nothing was sent.
+        A fault that is one batch's is told in the result, beside what went well. Raises TopicMissing.
         """
         partitions = {topic: await self._partitions(topic) for topic in {row[7] for row in rows}}
         laid_out = batches(
@@ -74,9 +77,7 @@ class Publisher:
                 async with asyncio.timeout(_TOPIC_MAX_S):
                     known = await self._producer.partitions_for(topic)
             except (TimeoutError, UnknownTopicOrPartitionError):
-                raise UnknownTopicOrPartitionError(
-                    f"topic {topic} is not there; what it is to carry waits: stock-worker topics create"
-                ) from None
+                raise TopicMissing(f"topic {topic} is not there, and all waits; stock-worker topics create") from None
         return len(known)
 
     async def _send(self, laid_out: Sequence[Batch]) -> list[BaseException | None]:

@@ -5,16 +5,20 @@ record's own timestamp is the moment of publishing: retention counts from there,
 refuse it. A record that a broker refuses as too large is cut until it fits (`Fit`). Source: contract section 6.
 """
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
+from stock_worker.log import say
 from stock_worker.relay.partition import item_key_hash, key_hash
 
 if TYPE_CHECKING:
     from stock_worker.store.outbox import Row
+
+logger = logging.getLogger(__name__)
 
 TRUNCATED: Final = "dlt-truncated"
 _SMALLEST_BYTES: Final = 512
@@ -37,6 +41,7 @@ class Fit:
     """What has been learned of records that were refused as too large; forgotten when they are published."""
 
     def __init__(self) -> None:
+        self.hopeful = False  # whether what was refused last will be another record next time
         self._alone: set[int] = set()
         self._cut: dict[int, int] = {}
 
@@ -45,12 +50,15 @@ class Fit:
 
     def refused(self, batch: Batch, sizes: Mapping[int, int]) -> None:
         """Learn from a refusal: a batch of several is sent one by one, one alone is cut to half of what it was."""
-        if len(batch.rows) > 1:
-            self._alone.update(seq for seq, _ in batch.rows)
-            return
-        ((seq, _),) = batch.rows
-        self._alone.add(seq)
-        self._cut[seq] = self._cut.get(seq, sizes[seq]) // 2
+        self._alone.update(seq for seq, _ in batch.rows)
+        self.hopeful = True
+        if len(batch.rows) == 1:
+            ((seq, _),) = batch.rows
+            was = self._cut.get(seq, sizes[seq])
+            self._cut[seq] = was // 2
+            self.hopeful = was > 0
+            say(logger, logging.ERROR, "a record is too large for its topic and is cut; raise its max.message.bytes",
+                topic=batch.topic, seq=seq, to_bytes=was // 2)  # fmt: skip
 
     def forget(self, seqs: Sequence[int]) -> None:
         """They are published."""

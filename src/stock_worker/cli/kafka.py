@@ -89,17 +89,24 @@ async def consumer(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
         await made.stop()
 
 
+@asynccontextmanager
+async def admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
+    """Open an admin client."""
+    await ask(settings)
+    made = AIOKafkaAdminClient(**kafka_client_options(settings))
+    async with asyncio.timeout(PATIENCE_S):
+        await made.start()
+    try:
+        yield made
+    finally:
+        await made.close()
+
+
 async def partitions(settings: Settings, names: Iterable[str]) -> list[TopicPartition]:
     """Find the partitions of topics (with prefix). Raises Unfit where a topic is missing."""
-    await ask(settings)
-    admin = AIOKafkaAdminClient(**kafka_client_options(settings))
-    async with asyncio.timeout(PATIENCE_S):
-        await admin.start()
-    try:
+    async with admin(settings) as asked:
         # All of them: asking by name would create them on a broker that creates topics by itself.
-        there = {topic["topic"]: topic["partitions"] for topic in await admin.describe_topics()}
-    finally:
-        await admin.close()
+        there = {topic["topic"]: topic["partitions"] for topic in await asked.describe_topics()}
     wanted = list(names)
     if missing := [name for name in wanted if name not in there]:
         raise Unfit(f"Kafka has no topic {', '.join(missing)}; run: stock-worker topics create")

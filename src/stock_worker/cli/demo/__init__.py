@@ -1,5 +1,21 @@
-"""stub"""
+"""`stock-worker demo`. Law: the real service between a real Kafka and a real PostgreSQL, and nothing is left over.
+
+The worker is a process of its own, `stock-worker run`; the demo only sends commands and reads what comes of them. It
+ends when every command has its outcome, every event is out, and `verify` has judged the ledger.
+"""
+
+from typing import Annotated
+
+import typer
 
 
-def demo() -> None:
-    """Stub."""
+def demo(as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False) -> None:
+    """Run shops against the real service, and show what comes out.
+
+    Starts Kafka, PostgreSQL and a worker, or uses the servers that STOCK_KAFKA_BOOTSTRAP and STOCK_DATABASE_URL name,
+    with topics and a database of its own there. Ends with Ctrl-C, or after STOCK_DEMO_SECONDS (30 where nobody
+    watches); removes all it made. Exit code 1 when the ledger has drifted or a figure does not add up.
+    """
+    from stock_worker.cli.demo.stage import play  # noqa: PLC0415 - not for --help
+
+    raise typer.Exit(play(as_json=as_json))

@@ -1,0 +1,112 @@
+"""`python -m benchmarks`: measure, print the tables, write docs/benchmarks/*.csv and the tables of docs/performance.md.
+
+`--part` runs one part alone; `--quick` makes everything small, to try the harness, and writes nothing.
+"""
+
+import argparse
+import logging
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+
+import uvloop
+
+from benchmarks import report
+from benchmarks.contenders import EVERYBODY, OURS, Contender, ContenderFailed
+from benchmarks.cpu import Meter
+from benchmarks.growth import growth
+from benchmarks.machine import describe
+from benchmarks.openloop import latency, memory
+from benchmarks.place import KAFKA_SETTINGS, POSTGRES_SETTINGS, Ground
+from benchmarks.throughput import Size, Throughput
+from benchmarks.workload import DISTRIBUTIONS, ZIPF
+from stock_worker.devstack import Stack, StartFailed, stack
+
+PARTS = ("throughput", "latency", "growth", "memory")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How much of everything."""
+
+    size: Size
+    peak_s: float
+    latency_s: float
+    rows: int
+    pairs: int
+    pair_s: float
+    minute_s: float
+
+
+FULL = Plan(Size(), peak_s=5.0, latency_s=30.0, rows=5_000_000, pairs=5, pair_s=6.0, minute_s=60.0)
+QUICK = Plan(Size(3.0, 2.0, 1), peak_s=1.0, latency_s=4.0, rows=100_000, pairs=1, pair_s=2.0, minute_s=3.0)
+
+
+def main() -> int:
+    """Measure; exit code 1 where a contender failed or the servers did not start."""
+    wanted = _options(sys.argv[1:])
+    began = time.monotonic()
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # a topic that is being made has no leader at first
+    try:
+        with stack(say=_say, postgres_settings=POSTGRES_SETTINGS, kafka_settings=KAFKA_SETTINGS) as started:
+            uvloop.run(_measure(started, wanted))
+    except (ContenderFailed, StartFailed) as fault:
+        _say(str(fault))
+        return 1
+    _say(f"{(time.monotonic() - began) / 60:.1f} minutes")
+    return 0
+
+
+async def _measure(started: Stack, wanted: argparse.Namespace) -> None:
+    plan: Plan = QUICK if wanted.quick else FULL
+    parts = PARTS if wanted.part == "all" else (wanted.part,)
+    ground, meter = Ground(started), Meter(started)
+    tables = {"machine": "\n".join(f"- {line}" for line in await describe(started))}
+    rows: dict[str, Sequence[Sequence[object]]] = {}
+    try:
+        speeds = Throughput(ground, meter, _say)
+        if "throughput" in parts:
+            rounds = await speeds.run(_chosen(wanted.only), DISTRIBUTIONS, plan.size)
+            tables["throughput"], rows["throughput"] = report.throughput_table(rounds), report.round_rows(rounds)
+            ours = [done for done in rounds if (done.contender, done.distribution) == (OURS.name, ZIPF.name)]
+            peak = median([done.orders_per_s for done in ours]) if ours else 0.0
+        else:
+            peak = await speeds.peak(plan.peak_s)
+        if "latency" in parts:
+            latencies = await latency(ground, meter, peak, plan.latency_s, _say)
+            tables["latency"], rows["latency"] = report.latency_table(latencies), report.latency_rows(latencies)
+        if "growth" in parts:
+            grown = await growth(ground, meter, peak, rows=plan.rows, pairs=plan.pairs, seconds=plan.pair_s, say=_say)
+            tables["growth"], rows["growth"] = report.growth_table(grown), report.round_rows(grown.rounds)
+        if "memory" in parts:
+            held = await memory(ground, meter, peak / 3, minute_s=plan.minute_s, say=_say)
+            tables["memory"], rows["memory"] = report.memory_table(held), report.memory_rows(held)
+    finally:
+        await ground.clear()
+    print("\n\n".join(f"{name}\n\n{table}" for name, table in tables.items()))
+    if not wanted.quick:
+        report.write(tables, rows, report.DOCS)
+
+
+def _chosen(names: str | None) -> list[Contender]:
+    return [one for one in EVERYBODY if names is None or one.name in names.split(",")]
+
+
+def _options(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Throughput, latency, growth, memory.")
+    parser.add_argument("--part", choices=(*PARTS, "all"), default="all")
+    parser.add_argument(
+        "--only", metavar="NAMES", help=f"contenders, with commas: {','.join(c.name for c in EVERYBODY)}"
+    )
+    parser.add_argument("--quick", action="store_true", help="small sizes, nothing is written")
+    return parser.parse_args(arguments)
+
+
+def _say(words: str) -> None:
+    print(words, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,211 @@
+"""Latency under a load that does not wait. Law: the clock of an order starts when it was due, not when it was sent.
+
+Orders fall due at a fixed rate whatever the engine does; the time that the generator itself falls behind counts as
+latency. An order ends when its adjustment-applied or adjustment-rejected event has been consumed.
+"""
+
+import asyncio
+import gc
+import math
+import time
+from array import array
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final, Self
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+
+from benchmarks.contenders import OURS, ContenderFailed, Running, running
+from benchmarks.cpu import Meter, Used, tree_rss
+from benchmarks.place import PARTITIONS, Ground, Place
+from benchmarks.workload import ZIPF, number_of, orders
+from stock_worker.core.topics import ADJUSTMENT_APPLIED, ADJUSTMENT_REJECTED, ORDER_PLACED
+
+SHARES: Final = (0.25, 1 / 3, 0.5)
+_WARM_S: Final = 5.0
+_DUE_EVERY_S: Final = 0.002
+_LAST_ANSWER_S: Final = 30.0
+_START_MAX_S: Final = 60.0
+_SAMPLE_EVERY_S: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """Milliseconds from due to consumed at one share of the peak; `behind_ms` is the generator's own worst delay."""
+
+    share: float
+    orders_per_s: float
+    orders: int
+    p50_ms: float
+    p99_ms: float
+    max_ms: float
+    behind_ms: float
+    used: Used
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Resident bytes of the worker's processes, the median over a minute, by minute from 1."""
+
+    orders_per_s: float
+    by_minute: Sequence[float]
+    used: Used
+
+    @property
+    def growth(self) -> float:
+        """The last minute over the second."""
+        return self.by_minute[-1] / self.by_minute[min(1, len(self.by_minute) - 1)]
+
+
+async def latency(
+    ground: Ground, meter: Meter, peak: float, seconds: float, say: Callable[[str], None]
+) -> list[Latency]:
+    """Load one worker with each share of the peak in turn."""
+    done = []
+    async with ground.place(ZIPF) as place, running(OURS, place) as process:
+        for turn, share in enumerate(SHARES):
+            rate = peak * share
+            async with _Clock(place, f"l{turn}-", int(rate * (seconds + _WARM_S))) as clock:
+                if turn == 0:
+                    await clock.first_answer(process)
+                first = int(rate * _WARM_S)
+                await clock.offer(rate, process, until=first)
+                before = meter.read(process.process.pid)
+                behind = await clock.offer(rate, process)
+                used = before.until(meter.read(process.process.pid))
+                row = _latency(share, rate, await clock.answers(first), behind, used)
+            say(f"latency at {share:.0%} ({rate:,.0f}/s): p50 {row.p50_ms:.0f}, p99 {row.p99_ms:.0f} ms")
+            done.append(row)
+    return done
+
+
+async def memory(
+    ground: Ground, meter: Meter, rate: float, *, minutes: int = 5, minute_s: float = 60.0, say: Callable[[str], None]
+) -> Memory:
+    """Load one worker with a fixed rate, and look at its resident memory every second."""
+    count = int(rate * minutes * minute_s)
+    samples: list[tuple[float, int]] = []
+    async with ground.place(ZIPF) as place, running(OURS, place) as process, _Clock(place, "m-", count) as clock:
+        await clock.first_answer(process)
+        before = meter.read(process.process.pid)
+        looking = asyncio.create_task(_look_at_memory(process.process.pid, samples))
+        await clock.offer(rate, process)
+        looking.cancel()
+        used = before.until(meter.read(process.process.pid))
+        await clock.answers(0)
+    by_minute = []
+    for minute in range(minutes):
+        within = sorted(size for at, size in samples if minute * minute_s <= at < (minute + 1) * minute_s)
+        by_minute.append(float(within[len(within) // 2]))
+    done = Memory(rate, by_minute, used)
+    say(f"memory at {rate:,.0f}/s: minute {minutes} over minute 2 is {done.growth:.3f}")
+    return done
+
+
+class _Clock:
+    """Offers orders at a rate, and notes when each was due and when its answer came."""
+
+    def __init__(self, place: Place, tag: str, count: int) -> None:
+        self._topic = place.prefix + ORDER_PLACED
+        self._tag = tag.encode()
+        self._count = count
+        self._source: Iterator[tuple[bytes, bytes]] = orders(ZIPF, tag, seed=7)
+        self._next = 0
+        self._due = array("d", [math.nan]) * count
+        self._answered = array("d", [math.nan]) * count
+        self._left = count
+        self._all = asyncio.Event()
+        self._partitions = [at for topic in (ADJUSTMENT_APPLIED, ADJUSTMENT_REJECTED) for at in place.partitions(topic)]
+        self._producer = AIOKafkaProducer(bootstrap_servers=place.bootstrap, linger_ms=1)
+        self._consumer = AIOKafkaConsumer(bootstrap_servers=place.bootstrap)
+        self._listening: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        self._consumer.assign(self._partitions)
+        await self._producer.start()
+        await self._consumer.start()
+        await self._consumer.seek_to_end(*self._partitions)
+        self._listening = asyncio.create_task(self._listen())
+        gc.collect()
+        gc.freeze()  # a full collection in the generator would look like latency of the engine
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        gc.unfreeze()
+        if self._listening:
+            self._listening.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._listening
+        await self._producer.stop()
+        await self._consumer.stop()
+
+    async def first_answer(self, process: Running) -> None:
+        """Send one order and wait for its answer: the worker is up."""
+        await self._send(time.perf_counter())
+        deadline = time.monotonic() + _START_MAX_S
+        while self._left == self._count:
+            process.check()
+            if time.monotonic() > deadline:
+                raise ContenderFailed(f"no first answer:\n{process.last_words()}")
+            await asyncio.sleep(0.05)
+
+    async def offer(self, rate: float, process: Running, until: int | None = None) -> float:
+        """Send what falls due until order `until`; returns by how many seconds the generator was late at worst."""
+        last = self._count if until is None else min(until, self._count)
+        first, began, behind = self._next, time.perf_counter(), 0.0
+        while self._next < last:
+            now = time.perf_counter()
+            wanted = min(last, first + int((now - began) * rate) + 1)
+            while self._next < wanted:
+                due = began + (self._next - first) / rate
+                behind = max(behind, time.perf_counter() - due)
+                await self._send(due)
+            process.check()
+            await asyncio.sleep(_DUE_EVERY_S)
+        return behind
+
+    async def answers(self, first: int) -> list[float]:
+        """Wait for every answer; returns the seconds that each took from order `first` on, sorted."""
+        await self._producer.flush()
+        try:
+            async with asyncio.timeout(_LAST_ANSWER_S):
+                await self._all.wait()
+        except TimeoutError:
+            raise ContenderFailed(f"{self._left} of {self._count} orders were never answered") from None
+        return sorted(self._answered[number] - self._due[number] for number in range(first, self._count))
+
+    async def _send(self, due: float) -> None:
+        key, value = next(self._source)
+        number, self._next = self._next, self._next + 1
+        self._due[number] = due
+        await self._producer.send(self._topic, value, key, partition=number % PARTITIONS)
+
+    async def _listen(self) -> None:
+        while True:
+            polled = await self._consumer.getmany(timeout_ms=1_000)
+            now = time.perf_counter()
+            for records in polled.values():
+                for record in records:
+                    order_id = record.key.rpartition(b"/")[2]
+                    if order_id.startswith(self._tag):
+                        number = number_of(order_id)
+                        if math.isnan(self._answered[number]):
+                            self._answered[number] = now
+                            self._left -= 1
+            if not self._left:
+                self._all.set()
+
+
+def _latency(share: float, rate: float, seconds: list[float], behind: float, used: Used) -> Latency:
+    def at(part: float) -> float:
+        return 1_000 * seconds[min(len(seconds) - 1, math.ceil(part * len(seconds)) - 1)]
+
+    return Latency(share, rate, len(seconds), at(0.5), at(0.99), at(1.0), 1_000 * behind, used)
+
+
+async def _look_at_memory(pid: int, samples: list[tuple[float, int]]) -> None:
+    began = time.monotonic()
+    while True:
+        samples.append((time.monotonic() - began, tree_rss(pid)))
+        await asyncio.sleep(_SAMPLE_EVERY_S)

@@ -1,0 +1,153 @@
+"""What is written. Law: every round goes to CSV as it was; the tables are made of those rows and nothing else.
+
+A part that was not run keeps its table: each stands in docs/performance.md between markers of its own.
+"""
+
+import csv
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from statistics import median
+from typing import Final
+
+from benchmarks.contenders import EVERYBODY, OURS
+from benchmarks.cpu import NOISY_CORES, Used
+from benchmarks.growth import FILLED, FRESH, Growth
+from benchmarks.measure import Round
+from benchmarks.openloop import Latency, Memory
+from benchmarks.workload import DISTRIBUTIONS
+
+DOCS: Final = Path(__file__).parents[1] / "docs"
+NOISE_NOTE: Final = f"\\* others used more than {NOISY_CORES} cores meanwhile"
+_OWN: Final = ("contender", "database", "broker", "benchmark")
+_ROUND_HEAD: Final = (
+    *("distribution", "contender", "round", "orders", "seconds", "orders_per_s", "rejected"),
+    *(f"cores_{name}" for name in (*_OWN, "others", "stolen")),
+    "noisy",
+)
+
+
+def throughput_table(rounds: Sequence[Round]) -> str:
+    """Show everybody on everything: median (least to most) in orders/s, and ours over the better idiomatic peer."""
+    present = [one for one in EVERYBODY if any(done.contender == one.name for done in rounds)]
+    lines = [_row(["orders/s", *(one.name for one in present), "times idiomatic"])]
+    lines.append(_row(["---", *("--:" for _ in present), "--:"]))
+    for distribution in DISTRIBUTIONS:
+        here = [done for done in rounds if done.distribution == distribution.name]
+        if here:
+            cells = [_spread([done for done in here if done.contender == one.name]) for one in present]
+            lines.append(_row([distribution.words, *cells, _ratio(here)]))
+    words = [f"- {one.name}: {one.words}" for one in present]
+    return "\n".join([*lines, "", NOISE_NOTE, "", *words, "", _cpu_table(rounds)])
+
+
+def latency_table(rows: Sequence[Latency]) -> str:
+    """Show latency by share of the peak."""
+    lines = [_row(["share of the zipf peak", "orders/s", "p50 ms", "p99 ms", "max ms", "generator late by ms"])]
+    lines.append(_row(["---", *["--:"] * 5]))
+    for row in rows:
+        mark = _mark(row.used)
+        figures = (row.p50_ms, row.p99_ms, row.max_ms, row.behind_ms)
+        lines.append(_row([f"{row.share:.0%}{mark}", f"{row.orders_per_s:,.0f}", *(f"{one:,.0f}" for one in figures)]))
+    return "\n".join([*lines, "", NOISE_NOTE])
+
+
+def growth_table(done: Growth) -> str:
+    """Show fresh against filled."""
+    lines = [_row(["ledger", "orders/s"]), _row(["---", "--:"])]
+    for which, words in ((FRESH, "fresh"), (FILLED, f"{done.rows:,} movements")):
+        lines.append(_row([words, _spread([one for one in done.rounds if one.distribution == which])]))
+    pairs = len(done.rounds) // 2
+    return "\n".join([*lines, "", f"{done.slower:+.1%} slower (medians of {pairs} alternating pairs).", "", NOISE_NOTE])
+
+
+def memory_table(done: Memory) -> str:
+    """Show resident memory by minute."""
+    minutes = range(1, len(done.by_minute) + 1)
+    lines = [_row(["minute", *map(str, minutes)]), _row(["---", *("--:" for _ in minutes)])]
+    lines.append(_row([f"resident MB{_mark(done.used)}", *(f"{size / 2**20:.0f}" for size in done.by_minute)]))
+    words = f"At {done.orders_per_s:,.0f} orders/s; minute {len(done.by_minute)} is {done.growth:.3f} of minute 2."
+    return "\n".join([*lines, "", words])
+
+
+def round_rows(rounds: Iterable[Round]) -> list[Sequence[object]]:
+    """Give the rounds as rows of CSV, the head first."""
+    rows: list[Sequence[object]] = [_ROUND_HEAD]
+    for done in rounds:
+        figures = [done.number, done.orders, f"{done.seconds:.2f}", f"{done.orders_per_s:.0f}", done.rejected]
+        rows.append([done.distribution, done.contender, *figures, *_used_cells(done.used)])
+    return rows
+
+
+def latency_rows(done: Iterable[Latency]) -> list[Sequence[object]]:
+    """Give the latencies as rows of CSV."""
+    head = ("share", "orders_per_s", "orders", "p50_ms", "p99_ms", "max_ms", "generator_late_ms", *_ROUND_HEAD[-7:])
+    rows: list[Sequence[object]] = [head]
+    for one in done:
+        figures = (one.p50_ms, one.p99_ms, one.max_ms, one.behind_ms)
+        start = [f"{one.share:.2f}", f"{one.orders_per_s:.0f}", one.orders]
+        rows.append([*start, *(f"{figure:.1f}" for figure in figures), *_used_cells(one.used)])
+    return rows
+
+
+def memory_rows(done: Memory) -> list[Sequence[object]]:
+    """Give the memory as rows of CSV."""
+    head = ("minute", "resident_bytes", "orders_per_s")
+    return [head, *((minute, int(size), f"{done.orders_per_s:.0f}") for minute, size in enumerate(done.by_minute, 1))]
+
+
+def write(tables: Mapping[str, str], rows: Mapping[str, Sequence[Sequence[object]]], docs: Path) -> None:
+    """Write the CSV files, and each table between its markers in performance.md."""
+    folder = docs / "benchmarks"
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, lines in rows.items():
+        with (folder / f"{name}.csv").open("w", newline="") as out:
+            csv.writer(out, lineterminator="\n").writerows(lines)
+    page = docs / "performance.md"
+    text = page.read_text() if page.exists() else ""
+    for name, table in tables.items():
+        block = f"<!-- bench:{name} -->\n{table}\n<!-- /bench:{name} -->"
+        found = re.compile(rf"<!-- bench:{name} -->.*?<!-- /bench:{name} -->", re.DOTALL)
+        parts = found.split(text, maxsplit=1)
+        text = block.join(parts) if len(parts) > 1 else f"{text}\n{block}\n"
+    page.write_text(text)
+
+
+def _spread(rounds: Sequence[Round]) -> str:
+    if not rounds:
+        return ""
+    speeds = [done.orders_per_s for done in rounds]
+    mark = "\\*" if any(done.used.noisy for done in rounds) else ""
+    return f"{median(speeds):,.0f}{mark} ({min(speeds):,.0f} to {max(speeds):,.0f})"
+
+
+def _ratio(rounds: Sequence[Round]) -> str:
+    by_name: dict[str, list[float]] = {}
+    for done in rounds:
+        by_name.setdefault(done.contender, []).append(done.orders_per_s)
+    peers = [median(speeds) for name, speeds in by_name.items() if name.startswith("idiomatic")]
+    return f"{median(by_name[OURS.name]) / max(peers):.1f}" if peers and OURS.name in by_name else ""
+
+
+def _cpu_table(rounds: Sequence[Round]) -> str:
+    """Show whose CPU an order took on zipf, in ms, medians."""
+    lines = [_row(["CPU ms an order, zipf", *_OWN[:3]]), _row(["---", *["--:"] * 3])]
+    for one in EVERYBODY:
+        here = [done for done in rounds if done.contender == one.name and done.distribution == DISTRIBUTIONS[0].name]
+        if here:
+            cells = [median([1_000 * done.used.own.get(who, 0.0) / done.orders_per_s for done in here]) for who in _OWN]
+            lines.append(_row([one.name, *(f"{cell:.2f}" for cell in cells[:3])]))
+    return "\n".join(lines)
+
+
+def _used_cells(used: Used) -> list[object]:
+    figures = [*(used.own.get(name, 0.0) for name in _OWN), used.others, used.stolen]
+    return [*(f"{figure:.2f}" for figure in figures), "noisy" if used.noisy else ""]
+
+
+def _mark(used: Used) -> str:
+    return "\\*" if used.noisy else ""
+
+
+def _row(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"

@@ -46,9 +46,6 @@ test/devstack: $(STAMP) ## That the stack starts, stops and leaves nothing
 test/laws: $(STAMP) ## Layers, contract, docs and metrics against the code
 	@$(PYTEST) -q tests/laws
 
-proof: $(STAMP) ## The long proof: kills, oracle, planted faults; writes docs/reliability.md
-	@$(BIN)/python -m tests.proof
-
 bench: $(STAMP) ## Throughput and latency beside two peers; writes CSV
 	@$(BIN)/python -m benchmarks
 
@@ -104,5 +101,5 @@ $(STAMP): pyproject.toml requirements.lock
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
-.PHONY: help setup demo test test/core test/wire test/store test/flow test/chaos test/devstack test/laws proof bench \
+.PHONY: help setup demo test test/core test/wire test/store test/flow test/chaos test/devstack test/laws bench \
 	check format lint types layers migrations contracts docs fmt lock clean

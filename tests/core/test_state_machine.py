@@ -44,7 +44,8 @@ def quantity(values: st.SearchStrategy[int] = SMALL) -> st.SearchStrategy[dict[s
     return st.fixed_dictionaries({"quantity": values})
 
 
-STOCKED: Final = lines_of(st.sampled_from(ITEMS), quantity(), PLACES)
+TOLD: Final = st.sampled_from(({}, {}, {"line_id": "told"}))
+STOCKED: Final = lines_of(st.sampled_from(ITEMS), quantity(), PLACES, TOLD)
 NEW_LINES: Final = STOCKED.flatmap(
     lambda lines: st.sampled_from((LINE_IDS, LINE_IDS, LINE_IDS[::-1])).map(
         lambda names: [{**line, "line_id": name} for line, name in zip(lines, names, strict=False)]
@@ -203,7 +204,7 @@ class ProductAgainstModel(RuleBasedStateMachine):
         """One or two lines, more often such as the order has."""
         known = [{"line_id": name} for name in self.model.orders[order].lines] if order in self.model.orders else []
         one = st.sampled_from(known) | st.sampled_from(known) | ANY_NAME if known else ANY_NAME
-        return data.draw(lines_of(one, quantity(), most=2))
+        return data.draw(lines_of(one, quantity(st.integers(1, 6)), most=2))
 
     def fresh(self) -> str:
         return f"R{len(self.sent)}"
@@ -276,4 +277,4 @@ def test_product_and_model_agree_on_every_history(proof: bool) -> None:
             suppress_health_check=list(HealthCheck),
         ),
     )
-    assert {word: ProductAgainstModel.seen[word] >= 25 for word in WORDS} == dict.fromkeys(WORDS, True)
+    assert {word: ProductAgainstModel.seen[word] >= 10 for word in WORDS} == dict.fromkeys(WORDS, True)

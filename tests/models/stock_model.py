@@ -266,13 +266,13 @@ class StockModel:
     def _blind_return(self, value: dict[str, Any]) -> Expected:
         trial = Trial(self.on_hand)
         for position, line in located_first(value["lines"]):
-            take_back(trial, position, item_of(line), line)
+            take_back(trial, position, item_of(line), line, line.get("line_id"))
         return self._conclude(trial)
 
     def _restock(self, value: dict[str, Any]) -> Expected:
         trial = Trial(self.on_hand)
         for position, line in located_first(value["lines"]):
-            trial.move(position, item_of(line), "restock", line["quantity"])
+            trial.move(position, item_of(line), "restock", line["quantity"], line.get("line_id"))
         return self._conclude(trial)
 
     def _adjust(self, value: dict[str, Any]) -> Expected:
@@ -283,9 +283,9 @@ class StockModel:
             if wanted is not None and wanted != self.version.get(item, 0):
                 trial.fail(position, "version_conflict")
             elif kind in GIVES or (kind == SIGNED and quantity > 0):
-                trial.move(position, item, kind, quantity)
+                trial.move(position, item, kind, quantity, line.get("line_id"))
             else:
-                trial.take(position, item, kind, abs(quantity))
+                trial.take(position, item, kind, abs(quantity), line.get("line_id"))
         return self._conclude(trial, atomic=value.get("atomic") is not False)
 
     # ------------------------------------------------------------ the end of every command

@@ -9,7 +9,7 @@ Item = tuple[str, str | None]
 
 
 class Moved(NamedTuple):
-    """One movement: its item, its type, its signed effect on available, and the order line it is of."""
+    """One movement: its item, its type, its signed effect on available, and the line_id that it tells."""
 
     item: Item
     type: str

@@ -17,7 +17,7 @@ Plant = Callable[[list[Sent], list[Seen]], None]
 @pytest.fixture(scope="module")
 def history() -> Shop:
     shop = Shop()
-    shop.run(generate(7, Mix(commands=1_500, poison=0.03)))
+    shop.run(generate(7, Mix(commands=900, poison=0.03)))
     return shop
 
 

@@ -14,12 +14,14 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
-from typing import Final, NamedTuple
+from typing import Final
 
 import asyncpg
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import GroupCoordinatorNotAvailableError
+
+from tests.oracle.records import EVENT_TOPICS, Seen, Sent
 
 COMMANDS: Final = (
     "order-placed",
@@ -32,19 +34,9 @@ COMMANDS: Final = (
     "stock-transfer",
     "product-changed",
 )
-EVENTS: Final = ("stock-changed", "stock-level", "alert-level-changed", "adjustment-rejected", "adjustment-applied")
 SESSION_TIMEOUT_MS: Final = 6_000
 DRAIN_TIMEOUT_S: Final = 90.0
 _ROOT: Final = Path(__file__).parents[2]
-
-
-class Message(NamedTuple):
-    """One record to send; `topic` is without prefix."""
-
-    topic: str
-    key: bytes | None
-    value: bytes | None
-    headers: tuple[tuple[str, bytes | None], ...] = ()
 
 
 @dataclass(slots=True)
@@ -86,7 +78,7 @@ class Shop:
     prefix: str
     partitions: int = 4
     lives: list[Life] = field(default_factory=list)
-    sent: list[tuple[Message, int, int]] = field(default_factory=list)
+    sent: list[Sent] = field(default_factory=list)
     more_settings: dict[str, str] = field(default_factory=dict)
     _folder: tempfile.TemporaryDirectory[str] = field(default_factory=tempfile.TemporaryDirectory)
 
@@ -133,7 +125,7 @@ class Shop:
         self.lives.append(life)
         return life
 
-    async def produce(self, messages: Sequence[Message]) -> None:
+    async def produce(self, messages: Sequence[Sent]) -> None:
         """Send messages, each topic's in their order, and remember where they went."""
         producer = AIOKafkaProducer(
             bootstrap_servers=self.bootstrap, acks="all", linger_ms=5, max_request_size=4 * 1024 * 1024
@@ -148,7 +140,7 @@ class Shop:
             ]
             for message, future in zip(messages, futures, strict=True):
                 metadata = await future
-                self.sent.append((message, metadata.partition, metadata.offset))
+                self.sent.append(message._replace(partition=metadata.partition, offset=metadata.offset))
         finally:
             await producer.stop()
 
@@ -193,10 +185,10 @@ class Shop:
         waiting = await self._ask("SELECT count(*) FROM stock.outbox")
         return f"{waiting} events wait" if waiting else None
 
-    async def received(self) -> list[ConsumerRecord]:
+    async def received(self) -> list[Seen]:
         """All that came out: the records of every event and dead-letter topic, each partition in order."""
-        names = (*EVENTS, *(f"{topic}-dlt" for topic in COMMANDS))
-        records: list[ConsumerRecord] = []
+        names = (*EVENT_TOPICS, *(f"{topic}-dlt" for topic in COMMANDS))
+        records: list[Seen] = []
         async with self._consumer() as consumer:
             partitions = self._partitions(names)
             consumer.assign(partitions)
@@ -204,8 +196,12 @@ class Shop:
             ends = await consumer.end_offsets(partitions)
             while any([await consumer.position(tp) < end for tp, end in ends.items()]):
                 for fetched in (await consumer.getmany(timeout_ms=500)).values():
-                    records += fetched
+                    records += [self._seen(record) for record in fetched]
         return records
+
+    def _seen(self, record: ConsumerRecord) -> Seen:
+        topic = record.topic.removeprefix(self.prefix)
+        return Seen(topic, record.partition, record.offset, record.key, record.value, tuple(record.headers))
 
     def _partitions(self, topics: Sequence[str]) -> list[TopicPartition]:
         return [TopicPartition(self.prefix + topic, n) for topic in topics for n in range(self.partitions)]

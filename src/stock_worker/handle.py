@@ -4,7 +4,8 @@ Lock, load, decide in memory, write sets, commit: the only code that changes sto
 the dead letters in the same transaction as their neighbours. Source: contract rules 1, 2 and 13.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -53,18 +54,11 @@ async def handle_batch(
     what asyncpg and the system raise; then nothing was written, or, where the COMMIT's answer was lost, a repetition
     finds every reference known.
     """
-    assert not connection.is_in_transaction(), "a batch is a transaction of its own"
-    try:
-        async with connection.transaction(isolation="read_committed"):
-            commands = [entry for entry in batch if isinstance(entry, Command)]
-            world = await load(connection, commands, _parked_command(policy), policy.known_items, clock)
-            outcomes = [
-                decide.decide(world, entry) if isinstance(entry, Command) else _refuse(entry) for entry in batch
-            ]
-            await _write(connection, world, list(zip(batch, outcomes, strict=True)), policy)
-    except BaseException:
-        policy.known_items.clear()  # what was learnt in a transaction that failed may not exist
-        raise
+    async with _transaction(connection, policy):
+        commands = [entry for entry in batch if isinstance(entry, Command)]
+        world = await load(connection, commands, _parked_command(policy), policy.known_items, clock)
+        outcomes = [decide.decide(world, entry) if isinstance(entry, Command) else _refuse(entry) for entry in batch]
+        await _write(connection, world, list(zip(batch, outcomes, strict=True)), policy)
     return outcomes
 
 
@@ -75,19 +69,27 @@ async def end_parked(
 
     Decided again under the locks: a command whose order was placed meanwhile is left alone (contract rule 5).
     """
+    decode_parked = _parked_command(policy)
+    async with _transaction(connection, policy):
+        before = (clock or await clock_now(connection)) - ttl
+        parked = [decode_parked(record) for record in await overdue(connection, before, limit)]
+        world = await load(connection, parked, decode_parked, policy.known_items, clock, blind=True)
+        ended = [(command, decide.end_parked(world, command)) for command in parked]
+        done = [(command, outcome) for command, outcome in ended if outcome.kind is not OutcomeKind.PARKED]
+        await _write(connection, world, done, policy)
+    return done
+
+
+@asynccontextmanager
+async def _transaction(connection: "Connection", policy: Policy) -> AsyncIterator[None]:
+    """The one transaction of a batch; what was learnt in one that failed may not exist, and is forgotten."""
     assert not connection.is_in_transaction(), "a batch is a transaction of its own"
     try:
         async with connection.transaction(isolation="read_committed"):
-            before = (clock or await clock_now(connection)) - ttl
-            parked = [_parked_command(policy)(record) for record in await overdue(connection, before, limit)]
-            world = await load(connection, parked, _parked_command(policy), policy.known_items, clock, blind=True)
-            ended = [(command, decide.end_parked(world, command)) for command in parked]
-            done = [(command, outcome) for command, outcome in ended if outcome.kind is not OutcomeKind.PARKED]
-            await _write(connection, world, done, policy)
+            yield
     except BaseException:
         policy.known_items.clear()
         raise
-    return done
 
 
 async def _write(

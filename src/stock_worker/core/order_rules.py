@@ -5,7 +5,6 @@ Source: contract rules 4 and 5 and the decided cases on orders.
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Final
 
 from stock_worker.core.booking import Draft, book
@@ -197,7 +196,7 @@ def _set_totals(draft: Draft, order_line: OrderLine, line: Line, totals: Totals)
 def _give_back(draft: Draft, order_line: OrderLine, units: int, line: Line | None) -> None:
     """Undo a sale where its units came from, last in first out."""
     item = draft.world.items[order_line.item]
-    for allocation in reversed([replace(kept) for kept in order_line.allocations]):
+    for allocation in reversed(order_line.allocations):
         given = min(units, allocation.sold)
         if given:
             draft.move(item, allocation.location_id, MovementType.SALE, given, line, order_line)

@@ -41,6 +41,3 @@ DEAD_LETTERED = frozenset({Code.MALFORMED, Code.REFERENCE_CONFLICT, Code.ORDER_N
 
 UNREFERENCED = frozenset({Code.MALFORMED, Code.INTERNAL_ERROR})
 """The codes that leave no reference and emit no `adjustment-rejected`: the same reference_id may be sent again."""
-
-FIRST_IN_PRECEDENCE = min
-"""The code of a command is the first in precedence among those of its lines."""

@@ -118,12 +118,10 @@ async def _orders(connection: "Connection", commands: Sequence[Command]) -> dict
 
 async def _lines(connection: "Connection", by_pk: dict[int, Order]) -> None:
     for row in await connection.fetch(SQL["order_lines"], list(by_pk)):
-        variant_id = row["variant_id"]
-        key = ItemKey(str(row["site_id"]), str(row["product_id"]), None if variant_id is None else str(variant_id))
         totals = Totals(row["placed"], row["cancelled"], row["fulfilled"], row["returned"])
         allocations = [Allocation(location_id, sold) for location_id, sold, _reserved in json.loads(row["allocations"])]
         by_pk[row["order_pk"]].lines[row["line_id"]] = OrderLine(
-            row["line_id"], row["position"], key, totals, allocations, list(row["versions"]), stored=True
+            row["line_id"], row["position"], _item_key(row), totals, allocations, list(row["versions"]), stored=True
         )
 
 
@@ -184,9 +182,12 @@ async def _learn(connection: "Connection", keys: set[ItemKey], known: dict[ItemK
             await connection.execute(SQL["insert_items"], *columns)
             continue
         for row in await connection.fetch(SQL["find_items"], *columns):
-            variant_id = row["variant_id"]
-            key = ItemKey(str(row["site_id"]), str(row["product_id"]), None if variant_id is None else str(variant_id))
-            known[key] = row["item_id"]
+            known[_item_key(row)] = row["item_id"]
+
+
+def _item_key(row: "Row") -> ItemKey:
+    variant_id = row["variant_id"]
+    return ItemKey(str(row["site_id"]), str(row["product_id"]), None if variant_id is None else str(variant_id))
 
 
 async def _references(

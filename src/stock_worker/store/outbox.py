@@ -67,7 +67,7 @@ async def read(
         rows.append(row)
     if large:
         bodies = {body["seq"]: tuple(body)[1:] for body in await connection.fetch(_SQL["read_large"], large)}
-        # One that is gone in between was published by another: this session has lost its slot, and will be told so.
+        # One that is gone in between was published by another: we have lost our slot, and will be told so.
         rows = [
             (*tuple(row)[:_BODY], *bodies[row[SEQ]]) if row[SIZE] > LARGE_BYTES else row
             for row in rows
@@ -111,7 +111,7 @@ async def identity(connection: "Connection") -> str:
 
 
 async def take_slot(connection: "Connection", slot: int) -> bool:
-    """Take a slot for this session, if nobody has it."""
+    """Take a slot for as long as the connection lives, if nobody has it."""
     return bool(await connection.fetchval(_SQL["take_slot"], _LOCK_SPACE, slot))
 
 

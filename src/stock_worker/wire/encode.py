@@ -15,7 +15,7 @@ import orjson
 from stock_worker.core.events import Event
 from stock_worker.core.ids import single
 from stock_worker.core.model import Record
-from stock_worker.core.topics import DEAD_LETTER_MAX_BYTES, dead_letter_topic
+from stock_worker.core.topics import DEAD_LETTER_MAX_BYTES, EVENT_TOPICS, dead_letter_topic
 
 SHARDS: Final = 16
 EVENT_TYPE: Final = "stock-worker.{topic}.v1"
@@ -42,10 +42,10 @@ def event_row(event: Event, *, prefix: str, created_at: datetime) -> OutboxRow:
     return (
         created_at,
         event.id,
-        crc32(key) % SHARDS,
+        shard_of(key),
         event.aggregate,
         event.key,
-        _TYPES.get(event.topic) or _TYPES.setdefault(event.topic, EVENT_TYPE.format(topic=event.topic)),
+        _TYPES[event.topic],
         prefix + event.topic,
         key,
         orjson.dumps(event.payload, default=_decimal_text, option=orjson.OPT_UTC_Z),
@@ -102,4 +102,4 @@ def _decimal_text(value: object) -> str:
     raise TypeError(f"no event field is a {type(value).__name__}")
 
 
-_TYPES: dict[str, str] = {}
+_TYPES: Final = {topic: EVENT_TYPE.format(topic=topic) for topic in EVENT_TOPICS}

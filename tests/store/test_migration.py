@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from stock_worker.store import migrate
 from stock_worker.store.engine import connect
+from stock_worker.store.revision import ServerTooOld, require_server
 from stock_worker.store.roles import ensure_roles
 from stock_worker.store.tables import metadata
 from tests.store.catalogs import CATALOGS, rows_of
@@ -188,10 +189,10 @@ def test_migrations_have_one_head_and_the_code_is_written_for_it() -> None:
 def test_a_migration_asks_for_a_server_that_can_grant_as_it_needs(major: int, *, enough: bool) -> None:
     version = asyncpg.types.ServerVersion(major, 4, 0, "final", 0)
     if enough:
-        migrate.require_server(version)
+        require_server(version)
     else:
-        with pytest.raises(migrate.ServerTooOld, match=r"PostgreSQL 15\.4 is older than 16"):
-            migrate.require_server(version)
+        with pytest.raises(ServerTooOld, match=r"PostgreSQL 15\.4 is older than 16"):
+            require_server(version)
 
 
 # ---------------------------------------------------------------- several at once

@@ -118,7 +118,8 @@ async def _database(settings: "Settings") -> AsyncIterator[Check]:
     try:
         login = await connection.fetchval("SELECT session_user")
         yield Check("database login", f"{login} at {database_name(settings.database_url)}")
-        yield await _server(connection)
+        version = await connection.fetchval("SHOW server_version")
+        yield server(version, connection.get_server_version().major)
         yield await _clock(connection)
         roles = [check async for check in _roles(connection)]
         for check in roles:
@@ -129,12 +130,13 @@ async def _database(settings: "Settings") -> AsyncIterator[Check]:
         await connection.close()
 
 
-async def _server(connection: "asyncpg.Connection") -> Check:
-    from stock_worker.store.migrate import SERVER_MIN  # noqa: PLC0415 - not for --help
+def server(version: str, major: int) -> Check:
+    """Judge the version of the server."""
+    from stock_worker.store.revision import SERVER_MIN  # noqa: PLC0415 - not for --help
 
-    version = await connection.fetchval("SHOW server_version")
-    too_old = connection.get_server_version().major < SERVER_MIN
-    return Check("database version", f"PostgreSQL {version}", f"upgrade to {SERVER_MIN} or later" if too_old else None)
+    return Check(
+        "database version", f"PostgreSQL {version}", f"upgrade to {SERVER_MIN} or later" if major < SERVER_MIN else None
+    )
 
 
 async def _clock(connection: "asyncpg.Connection") -> Check:

@@ -59,8 +59,6 @@ def emit(
 
 
 def _read(file: str) -> bytes:
-    from stock_worker.cli.faults import Misused  # noqa: PLC0415 - not for --help
-
     if file == "-":
         if sys.stdin.isatty():
             terminal.say("reading from the terminal; end with Ctrl-D")
@@ -68,7 +66,7 @@ def _read(file: str) -> bytes:
     try:
         return Path(file).read_bytes()
     except OSError as error:
-        raise Misused(f"{file} cannot be read: {error.strerror}") from None
+        raise terminal.Misused(f"{file} cannot be read: {error.strerror}") from None
 
 
 def _messages(content: bytes, file: str, topic: str) -> list[Message]:

@@ -13,21 +13,13 @@ from urllib.parse import urlsplit
 import asyncpg
 from aiokafka import errors as kafka
 
-from stock_worker.cli.terminal import FINDING, USAGE
+from stock_worker.cli.terminal import FINDING, USAGE, Misused, Unfit
 from stock_worker.devstack import StartFailed
 from stock_worker.faults import Fault
 from stock_worker.settings import SettingsError
 from stock_worker.store.engine import WORKER
-from stock_worker.store.migrate import ServerTooOld
+from stock_worker.store.revision import ServerTooOld
 from stock_worker.store.roles import RolesNeeded
-
-
-class Unfit(Exception):  # noqa: N818 - a finding in words, raised by a command of ours
-    """A command cannot go on; the text says why and what to do."""
-
-
-class Misused(Exception):  # noqa: N818 - the same, and the command line is at fault
-    """What was typed cannot be; the text says what can."""
 
 
 class Words(NamedTuple):
@@ -68,7 +60,8 @@ def _with(advice: str) -> Callable[[BaseException], Words]:
 
 
 def _lost_server(fault: BaseException) -> Words:
-    return Words(f"PostgreSQL does not answer: {_first_line(fault)}; start it, or correct STOCK_DATABASE_URL")
+    reason = "no answer in time" if isinstance(fault, TimeoutError) else _first_line(fault)
+    return Words(f"PostgreSQL does not answer: {reason}; start it, or correct STOCK_DATABASE_URL")
 
 
 _LOGIN: Final = _with("correct the user and the password in STOCK_DATABASE_URL")

@@ -5,8 +5,7 @@ hand first: it gives the reason, and the versions of the protocol that the broke
 """
 
 import asyncio
-import logging
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final, NamedTuple
 
@@ -15,8 +14,9 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.conn import create_conn
 from aiokafka.errors import KafkaConnectionError, KafkaError
 
-from stock_worker.cli.faults import Misused, Unfit
+from stock_worker.cli.terminal import Misused, Unfit
 from stock_worker.core.topics import COMMAND_TOPICS, DEAD_LETTER_MAX_BYTES, EVENT_TOPICS, dead_letter_topic
+from stock_worker.log import quiet
 from stock_worker.settings import Settings, kafka_client_options
 
 ANSWER_TIMEOUT_MS: Final = 3_000
@@ -25,8 +25,6 @@ REQUEST_MAX_BYTES: Final = DEAD_LETTER_MAX_BYTES + 64 * 1024
 
 TOPICS: Final = (*EVENT_TOPICS, *COMMAND_TOPICS, *map(dead_letter_topic, COMMAND_TOPICS))
 """Every topic of the service, without prefix."""
-
-logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what it would log is said here, in one line
 
 
 class Broker(NamedTuple):
@@ -44,7 +42,10 @@ async def ask(settings: Settings) -> Broker:
     for address in addresses:
         host, _, port = address.rpartition(":")
         try:
-            connection = await create_conn(host.strip("[]"), int(port), request_timeout_ms=ANSWER_TIMEOUT_MS, **options)
+            with quiet("aiokafka"):
+                connection = await create_conn(
+                    host.strip("[]"), int(port), request_timeout_ms=ANSWER_TIMEOUT_MS, **options
+                )
         except (OSError, KafkaError) as error:  # a timeout is an OSError
             reason = error
             continue
@@ -65,12 +66,8 @@ async def producer(settings: Settings) -> AsyncIterator[AIOKafkaProducer]:
     await ask(settings)
     options: dict[str, Any] = kafka_client_options(settings)
     made = AIOKafkaProducer(**options, acks="all", enable_idempotence=True, max_request_size=REQUEST_MAX_BYTES)
-    async with asyncio.timeout(PATIENCE_S):
-        await made.start()
-    try:
+    async with _started(made, made.stop):
         yield made
-    finally:
-        await made.stop()
 
 
 @asynccontextmanager
@@ -81,12 +78,8 @@ async def consumer(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
     made = AIOKafkaConsumer(
         **options, enable_auto_commit=False, auto_offset_reset="earliest", isolation_level="read_committed"
     )
-    async with asyncio.timeout(PATIENCE_S):
-        await made.start()
-    try:
+    async with _started(made, made.stop):
         yield made
-    finally:
-        await made.stop()
 
 
 @asynccontextmanager
@@ -94,12 +87,23 @@ async def admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
     """Open an admin client."""
     await ask(settings)
     made = AIOKafkaAdminClient(**kafka_client_options(settings))
-    async with asyncio.timeout(PATIENCE_S):
-        await made.start()
-    try:
+    async with _started(made, made.close):
         yield made
-    finally:
-        await made.close()
+
+
+@asynccontextmanager
+async def _started(client: Any, close: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:  # noqa: ANN401 - any client
+    """Start a client and close it in the end; what it would log meanwhile is said by us, in one line."""
+    with quiet("aiokafka"):
+        try:
+            try:
+                async with asyncio.timeout(PATIENCE_S):
+                    await client.start()
+            except TimeoutError as error:
+                raise Unfit(f"Kafka has not answered in {PATIENCE_S:g} s; see stock-worker doctor") from error
+            yield
+        finally:
+            await close()
 
 
 async def partitions(settings: Settings, names: Iterable[str]) -> list[TopicPartition]:

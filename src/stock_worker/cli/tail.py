@@ -7,7 +7,7 @@ import asyncio
 import json
 import signal
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
 
@@ -16,7 +16,7 @@ import typer
 from stock_worker.cli import terminal
 
 if TYPE_CHECKING:
-    from aiokafka import ConsumerRecord
+    from aiokafka import AIOKafkaConsumer, ConsumerRecord
 
     from stock_worker.settings import Settings
 
@@ -76,25 +76,30 @@ async def _follow(
     limit: int | None,
     from_beginning: bool,
 ) -> None:
-    left = limit
-    async for record in _records(settings, names, from_beginning=from_beginning):
-        value = _decoded(record.value)
-        if not wanted.takes(value):
-            continue
-        terminal.give(shown(record, value, record.topic.removeprefix(settings.topic_prefix)))
-        if left is not None:
-            left -= 1
-            if left == 0:
-                return
+    """Show records until there were enough, or until Ctrl-C or SIGTERM."""
+    async with _reading(settings, names, from_beginning=from_beginning) as reader:
+        with suppress(asyncio.CancelledError):
+            shown_so_far = 0
+            async for record in reader:
+                value = _decoded(record.value)
+                if not wanted.takes(value):
+                    continue
+                terminal.give(shown(record, value, record.topic.removeprefix(settings.topic_prefix)))
+                shown_so_far += 1
+                if shown_so_far == limit:
+                    return
 
 
-async def _records(settings: "Settings", names: list[str], *, from_beginning: bool) -> "AsyncIterator[ConsumerRecord]":
-    """Give records until Ctrl-C or SIGTERM."""
+@asynccontextmanager
+async def _reading(
+    settings: "Settings", names: list[str], *, from_beginning: bool
+) -> "AsyncIterator[AIOKafkaConsumer]":
+    """Open a consumer that stands where the following begins; SIGTERM cancels whoever reads from it."""
     from stock_worker.cli import kafka  # noqa: PLC0415 - not for --help
 
     task = asyncio.current_task()
-    if task:
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    assert task
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     parts = await kafka.partitions(settings, names)
     async with kafka.consumer(settings) as reader:
         reader.assign(parts)
@@ -105,9 +110,7 @@ async def _records(settings: "Settings", names: list[str], *, from_beginning: bo
         for part in parts:  # asked now, so that "from now on" begins before the next line is said
             await reader.position(part)
         terminal.say(f"following {', '.join(names)}; Ctrl-C ends")
-        with suppress(asyncio.CancelledError):
-            async for record in reader:
-                yield record
+        yield reader
 
 
 def _shown_as_json(record: "ConsumerRecord", value: object, _topic: str) -> str:

@@ -18,6 +18,15 @@ if TYPE_CHECKING:
 FINDING = 1
 USAGE = 2
 
+
+class Unfit(Exception):  # noqa: N818 - a finding in words
+    """A command cannot go on; the text says why and what to do."""
+
+
+class Misused(Exception):  # noqa: N818 - the same, and the command line is at fault
+    """What was typed cannot be; the text says what can."""
+
+
 env_file = Path(".env")
 """Where settings are read that the environment does not hold; the option --env-file names another."""
 

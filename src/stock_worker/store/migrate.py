@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 import stock_worker
 from stock_worker.store.engine import WORKER, connect
-from stock_worker.store.revision import NEEDED, read_revision
+from stock_worker.store.revision import NEEDED, read_revision, require_server
 from stock_worker.store.roles import ensure_roles
 
 if TYPE_CHECKING:
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
 HEAD: Final = NEEDED
 """The revision that this code is written for."""
-SERVER_MIN: Final = 16
-"""The first PostgreSQL that can grant a role WITH SET TRUE, INHERIT FALSE."""
 
 _SCHEMA: Final = "stock"
 _LOCK: Final = 0x73746F636B  # "stock" in ASCII: the key of the advisory lock
@@ -37,14 +35,10 @@ _ALEMBIC = threading.Lock()
 Direction = Literal["upgrade", "downgrade"]
 
 
-class ServerTooOld(Exception):  # noqa: N818 - it names what is found
-    """The server's version is below SERVER_MIN."""
-
-
 def upgrade(database_url: str, revision: str = "head") -> None:
     """Bring the database up to `revision`; blocks, so call it from a thread where a loop runs.
 
-    Raises roles.RolesNeeded with the SQL for a DBA, ServerTooOld, and asyncpg and OS errors as they are.
+    Raises roles.RolesNeeded with the SQL for a DBA, revision.ServerTooOld, and asyncpg and OS errors as they are.
     """
     _run(database_url, "upgrade", revision)
 
@@ -64,12 +58,6 @@ def migrations_folder() -> Path:
     package = Path(stock_worker.__file__).parent
     packed = package / "migrations"
     return packed if packed.is_dir() else package.parents[1] / "migrations"
-
-
-def require_server(version: asyncpg.types.ServerVersion) -> None:
-    """Raise ServerTooOld where the roles could not be granted as they must be."""
-    if version.major < SERVER_MIN:
-        raise ServerTooOld(f"PostgreSQL {version.major}.{version.minor} is older than {SERVER_MIN}")
 
 
 def _run(database_url: str, direction: Direction, revision: str) -> None:

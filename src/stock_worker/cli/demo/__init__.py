@@ -4,6 +4,7 @@ The worker is a process of its own, `stock-worker run`; the demo only sends comm
 ends when every command has its outcome, every event is out, and `verify` has judged the ledger.
 """
 
+import time
 from typing import Annotated
 
 import typer
@@ -16,6 +17,7 @@ def demo(as_json: Annotated[bool, typer.Option("--json", help="Print the summary
     with topics and a database of its own there. Ends with Ctrl-C, or after STOCK_DEMO_SECONDS (30 where nobody
     watches); removes all it made. Exit code 1 when the ledger has drifted or a figure does not add up.
     """
+    began = time.monotonic()
     from stock_worker.cli.demo.stage import play  # noqa: PLC0415 - not for --help
 
-    raise typer.Exit(play(as_json=as_json))
+    raise typer.Exit(play(began, as_json=as_json))

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from stock_worker.cli.demo.figures import Figures
+from stock_worker.cli.demo.verdicts import Verdict
 from stock_worker.core.model import Level, MovementType, OutcomeKind
 from stock_worker.core.topics import COMMAND_TOPICS, EVENT_TOPICS
 
@@ -118,7 +119,7 @@ def drawing(figures: Figures, what: str, names: Names) -> Group:
     )
 
 
-def summary(figures: Figures, verdicts: Sequence[tuple[bool, str]], first_event_s: float | None) -> Group:
+def summary(figures: Figures, verdicts: Sequence[Verdict], first_event_s: float | None) -> Group:
     """Say what came of it, for a person or a log."""
     listed = Table(box=None, show_header=False, pad_edge=False)
     for justify in ("left", "left", "right"):
@@ -134,7 +135,7 @@ def summary(figures: Figures, verdicts: Sequence[tuple[bool, str]], first_event_
     for level in Level:
         listed.add_row("item", level.value, f"{figures.levels.get(level, 0):,}")
     when = "no event came out" if first_event_s is None else f"first event {first_event_s:.1f} s after the start"
-    said = [Text(("✓ " if well else "✗ ") + words, style="green" if well else "red") for well, words in verdicts]
+    said = [Text(("✓ " if one.ok else "✗ ") + one.words, style="green" if one.ok else "red") for one in verdicts]
     return Group(Text(when, style="bold"), listed, *said)
 
 

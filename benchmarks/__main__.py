@@ -5,6 +5,7 @@
 
 import argparse
 import logging
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -40,7 +41,7 @@ class Plan:
     minute_s: float
 
 
-FULL = Plan(Size(), peak_s=5.0, latency_s=30.0, rows=5_000_000, pairs=5, pair_s=6.0, minute_s=60.0)
+FULL = Plan(Size(), peak_s=5.0, latency_s=30.0, rows=5_000_000, pairs=5, pair_s=5.0, minute_s=60.0)
 QUICK = Plan(Size(3.0, 2.0, 1), peak_s=1.0, latency_s=4.0, rows=100_000, pairs=1, pair_s=2.0, minute_s=3.0)
 
 
@@ -48,6 +49,8 @@ def main() -> int:
     """Measure; exit code 1 where a contender failed or the servers did not start."""
     wanted = _options(sys.argv[1:])
     began = time.monotonic()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job is started deaf to it
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))  # leave nothing behind either way
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # a topic that is being made has no leader at first
     try:
         with stack(say=_say, postgres_settings=POSTGRES_SETTINGS, kafka_settings=KAFKA_SETTINGS) as started:
@@ -55,6 +58,8 @@ def main() -> int:
     except (ContenderFailed, StartFailed) as fault:
         _say(str(fault))
         return 1
+    except KeyboardInterrupt:
+        return 130
     _say(f"{(time.monotonic() - began) / 60:.1f} minutes")
     return 0
 

@@ -6,6 +6,7 @@ The fresh database is copied anew for each round. The filled one is kept and goe
 from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import median
+from typing import Final
 
 from benchmarks.contenders import OURS
 from benchmarks.cpu import Meter
@@ -15,6 +16,8 @@ from benchmarks.place import Ground, Place
 from benchmarks.workload import ZIPF, some_orders
 
 FRESH, FILLED = "fresh", "filled"
+_SMALLEST: Final = 8_000
+"""Orders of a round, at least: fewer would measure the edges."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,7 @@ async def growth(
     async with ground.stocked(ZIPF) as filled:
         await lay_history(filled, rows, say)
         for pair in range(1, pairs + 1):
-            orders = some_orders(ZIPF, f"g{pair}-", max(300, int(peak * seconds)), seed=pair)
+            orders = some_orders(ZIPF, f"g{pair}-", max(_SMALLEST, int(peak * seconds)), seed=pair)
             turns = (FRESH, FILLED) if pair % 2 else (FILLED, FRESH)
             for which in turns:
                 done.append(await _round(ground, meter, which, filled, orders, pair))

@@ -28,9 +28,10 @@ async def lay_history(database_url: str, rows: int, say: Callable[[str], None]) 
     """Lay `rows` movements, rounded to whole orders, over a database that is stocked for zipf."""
     orders = rows // LINES
     wanted = _wanted(orders)
-    versions, sold = array("q"), array("q", [0]) * ZIPF.items
-    for number in wanted:
+    versions, sold, newest = array("q"), array("q", [0]) * ZIPF.items, array("q", [0]) * ZIPF.items
+    for at, number in enumerate(wanted):
         sold[number] += 1
+        newest[number] = at // LINES
         versions.append(sold[number] + 1)  # version 1 is the restock
     first, second = await asyncpg.connect(database_url), await asyncpg.connect(database_url)
     try:
@@ -43,7 +44,8 @@ async def lay_history(database_url: str, rows: int, say: Callable[[str], None]) 
             both.create_task(_copy(first, "movements", _MOVEMENT, _movements(orders, wanted, versions, times)))
             both.create_task(_copy_the_rest(second, orders, wanted, versions, times))
         numbers = [number for number in range(ZIPF.items) if sold[number]]
-        await first.execute(_ITEMS, [n + 1 for n in numbers], [sold[n] for n in numbers], times(orders), LOCATION)
+        columns = ([n + 1 for n in numbers], [sold[n] for n in numbers], [times(newest[n]) for n in numbers])
+        await first.execute(_ITEMS, *columns, LOCATION)
         await settle(first)
     finally:
         await first.close()
@@ -135,11 +137,11 @@ _REFERENCE: Final = (
     "fingerprint movements"
 )
 _ITEMS: Final = """
-WITH n AS (SELECT * FROM unnest($1::bigint[], $2::bigint[]) AS n(item_id, sold)), place AS (
+WITH n AS (SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::text[]) AS n(item_id, sold, newest)), place AS (
     UPDATE stock.location_stock s SET on_hand = s.on_hand - n.sold
     FROM n WHERE s.item_id = n.item_id AND s.location_id = $4
 )
 UPDATE stock.items i SET on_hand = i.on_hand - n.sold, version = i.version + n.sold, revision = i.revision + n.sold,
-    last_movement_at = $3::text::timestamptz, last_movement_type = 'sale'
+    last_movement_at = n.newest::timestamptz, last_movement_type = 'sale'
 FROM n WHERE i.item_id = n.item_id
 """

@@ -80,6 +80,8 @@ async def closed_round(
             used = before.until(meter.read(process.process.pid))
             if audit:
                 await _audit(place, last)
+    if last.answered - first.answered < len(orders) / 2:
+        raise ContenderFailed(f"{len(orders)} orders are too few: {first.answered} were answered at the first look")
     seconds = last.at - first.at
     rate = (last.answered - first.answered) / seconds
     return Round(contender.name, distribution, number, len(orders), seconds, rate, last.rejected, used)

@@ -7,7 +7,7 @@ server's own housekeeping out of it.
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit, urlunsplit
@@ -22,7 +22,9 @@ from stock_worker.core.topics import COMMAND_TOPICS, COMPACTED_TOPICS, EVENT_TOP
 from stock_worker.devstack import Stack
 from stock_worker.store.migrate import upgrade
 
+ALL_TOPICS: Final = (*COMMAND_TOPICS, *map(dead_letter_topic, COMMAND_TOPICS), *EVENT_TOPICS)
 PARTITIONS: Final = 12
+_DROP_TRIES: Final = 3
 POSTGRES_SETTINGS: Final[Mapping[str, str]] = {
     "shared_buffers": "1GB",
     "max_wal_size": "8GB",
@@ -67,9 +69,10 @@ class Ground:
         self._run = secrets.token_hex(3)
 
     @asynccontextmanager
-    async def place(self, distribution: Distribution) -> AsyncIterator[Place]:
-        """Make a fresh database and fresh topics for one round."""
-        async with self.database(await self._template(distribution)) as url, self.topics() as prefix:
+    async def place(self, distribution: Distribution, *, peer: bool = False) -> AsyncIterator[Place]:
+        """Make a fresh database and fresh topics for one round; a peer is spared the topics that it does not know."""
+        names = (ORDER_PLACED, *EVENT_TOPICS) if peer else ALL_TOPICS
+        async with self.database(await self._template(distribution)) as url, self.topics(names) as prefix:
             await self.checkpoint()
             yield Place(self.stack.kafka_bootstrap, url, prefix)
 
@@ -81,7 +84,7 @@ class Ground:
         try:
             yield self.url_of(name)
         finally:
-            await self._say(f'DROP DATABASE "{name}" WITH (FORCE)')
+            await self._drop(name)
 
     @asynccontextmanager
     async def stocked(self, distribution: Distribution) -> AsyncIterator[str]:
@@ -90,10 +93,9 @@ class Ground:
             yield url
 
     @asynccontextmanager
-    async def topics(self) -> AsyncIterator[str]:
-        """Make every topic of the contract under a new prefix for as long as the block runs."""
+    async def topics(self, names: Sequence[str] = ALL_TOPICS) -> AsyncIterator[str]:
+        """Make topics under a new prefix for as long as the block runs."""
         prefix = f"{self._name('t')}-"
-        names = [*COMMAND_TOPICS, *map(dead_letter_topic, COMMAND_TOPICS), *EVENT_TOPICS]
         admin = AIOKafkaAdminClient(bootstrap_servers=self.stack.kafka_bootstrap)
         await admin.start()
         try:
@@ -116,7 +118,7 @@ class Ground:
     async def clear(self) -> None:
         """Drop the templates, in case the server goes on living."""
         for name in self._templates.values():
-            await self._say(f'DROP DATABASE "{name}" WITH (FORCE)')
+            await self._drop(name)
         self._templates.clear()
 
     def url_of(self, name: str) -> str:
@@ -137,8 +139,16 @@ class Ground:
                 await connection.close()
         return self._templates[key]
 
-    async def _say(self, statement: str) -> None:
-        connection = await asyncpg.connect(self.stack.database_url)
+    async def _drop(self, name: str) -> None:
+        """Drop a database, with the sessions that are still in it; autovacuum's can only be ended by the superuser."""
+        for _ in range(_DROP_TRIES - 1):
+            with suppress(asyncpg.InsufficientPrivilegeError, asyncpg.ObjectInUseError):
+                return await self._say(f'DROP DATABASE "{name}" WITH (FORCE)')
+            await asyncio.sleep(1)
+        return await self._say(f'DROP DATABASE "{name}" WITH (FORCE)', self.stack.superuser_url)
+
+    async def _say(self, statement: str, url: str | None = None) -> None:
+        connection = await asyncpg.connect(url or self.stack.database_url)
         try:
             await connection.execute(statement)
         finally:

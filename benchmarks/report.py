@@ -18,7 +18,7 @@ from benchmarks.openloop import Latency, Memory
 from benchmarks.workload import DISTRIBUTIONS
 
 DOCS: Final = Path(__file__).parents[1] / "docs"
-NOISE_NOTE: Final = f"\\* others used more than {NOISY_CORES} cores meanwhile"
+NOISE_NOTE: Final = f"\\* others, or the hypervisor, used more than {NOISY_CORES} cores meanwhile"
 _OWN: Final = ("contender", "database", "broker", "benchmark")
 _ROUND_HEAD: Final = (
     *("distribution", "contender", "round", "orders", "seconds", "orders_per_s", "rejected"),

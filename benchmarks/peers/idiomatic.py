@@ -101,7 +101,6 @@ async def book(session: AsyncSession, order: OrderPlaced, source: Mapping[str, A
     refused = _refused(order, items)
     placed = Order(site_id=order.site_id, order_id=order.order_id)
     session.add(placed)
-    await session.flush()  # the order draws its number
     reference = Reference(
         site_id=order.site_id,
         type="order",
@@ -187,9 +186,8 @@ def _book_lines(session: AsyncSession, order: OrderPlaced, asked: Asked, stock: 
         rows.append(row)
         numbers += [item.item_id, item.version]
         session.add(row)
-        session.add(
+        stock.placed.lines.append(
             OrderLine(
-                order_pk=stock.placed.order_pk,
                 line_id=line.line_id,
                 site_id=order.site_id,
                 item_id=item.item_id,

@@ -70,7 +70,7 @@ class Life:
                 publisher = await self._open(self._slot)
                 self._opened_at = time.monotonic()
                 await self._publish_on(publisher, progress)
-            except KafkaError as error:
+            except (KafkaError, TopicMissing) as error:
                 relay.note(error, "the relay could not publish")
                 if not (isinstance(error, TOO_LARGE) and self._fit.hopeful):
                     await self._meanwhile(relay.pause())

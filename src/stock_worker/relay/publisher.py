@@ -18,6 +18,7 @@ from aiokafka.errors import (
     UnknownTopicOrPartitionError,
 )
 
+from stock_worker.faults import Retry
 from stock_worker.relay.producer import discard, open_fenced
 from stock_worker.relay.records import Batch, Fit, batches
 from stock_worker.store.outbox import SEQ, SIZE
@@ -29,7 +30,7 @@ TOO_LARGE: Final = (MessageSizeTooLargeError, RecordListTooLargeError, RecordToo
 _TOPIC_MAX_S: Final = 3.0
 
 
-class TopicMissing(KafkaError):  # type: ignore[misc] # noqa: N818 - aiokafka has no types; named after what is so
+class TopicMissing(Retry):
     """A topic is not there. Nothing was sent, and the publisher is as good as before."""
 
 

@@ -7,7 +7,7 @@ server's own housekeeping out of it.
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit, urlunsplit
@@ -20,11 +20,11 @@ from benchmarks.stocked import lay_stock
 from benchmarks.workload import Distribution
 from stock_worker.core.topics import COMMAND_TOPICS, COMPACTED_TOPICS, EVENT_TOPICS, ORDER_PLACED, dead_letter_topic
 from stock_worker.devstack import Stack
+from stock_worker.devstack.databases import drop_database
 from stock_worker.store.migrate import upgrade
 
 ALL_TOPICS: Final = (*COMMAND_TOPICS, *map(dead_letter_topic, COMMAND_TOPICS), *EVENT_TOPICS)
 PARTITIONS: Final = 12
-_DROP_TRIES: Final = 3
 POSTGRES_SETTINGS: Final[Mapping[str, str]] = {
     "shared_buffers": "1GB",
     "max_wal_size": "8GB",
@@ -84,7 +84,7 @@ class Ground:
         try:
             yield self.url_of(name)
         finally:
-            await self._drop(name)
+            await drop_database(self.stack.database_url, name)
 
     @asynccontextmanager
     async def stocked(self, distribution: Distribution) -> AsyncIterator[str]:
@@ -118,7 +118,7 @@ class Ground:
     async def clear(self) -> None:
         """Drop the templates, in case the server goes on living."""
         for name in self._templates.values():
-            await self._drop(name)
+            await drop_database(self.stack.database_url, name)
         self._templates.clear()
 
     def url_of(self, name: str) -> str:
@@ -139,16 +139,8 @@ class Ground:
                 await connection.close()
         return self._templates[key]
 
-    async def _drop(self, name: str) -> None:
-        """Drop a database, with the sessions that are still in it; autovacuum's can only be ended by the superuser."""
-        for _ in range(_DROP_TRIES - 1):
-            with suppress(asyncpg.InsufficientPrivilegeError, asyncpg.ObjectInUseError):
-                return await self._say(f'DROP DATABASE "{name}" WITH (FORCE)')
-            await asyncio.sleep(1)
-        return await self._say(f'DROP DATABASE "{name}" WITH (FORCE)', self.stack.superuser_url)
-
-    async def _say(self, statement: str, url: str | None = None) -> None:
-        connection = await asyncpg.connect(url or self.stack.database_url)
+    async def _say(self, statement: str) -> None:
+        connection = await asyncpg.connect(self.stack.database_url)
         try:
             await connection.execute(statement)
         finally:

@@ -7,7 +7,7 @@ tests use that one instead: they then start at once.
 import asyncio
 import tomllib
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -18,6 +18,7 @@ import pytest
 
 from stock_worker import devstack
 from stock_worker.devstack import Stack
+from stock_worker.devstack.databases import drop_database
 
 # ---------------------------------------------------------------- the servers
 
@@ -88,11 +89,11 @@ def _database(server_url: str, template: str = "template1") -> Iterator[str]:
     try:
         yield urlunsplit(urlsplit(server_url)._replace(path=f"/{name}"))
     finally:
-        _execute(server_url, f'DROP DATABASE "{name}" WITH (FORCE)')
+        _elsewhere(drop_database(server_url, name))
 
 
 def _execute(url: str, statement: str) -> None:
-    """Run one statement on a loop of its own, in a thread: a fixture may be set up while the session's loop runs."""
+    """Run one statement."""
 
     async def run() -> None:
         connection = await asyncpg.connect(url)
@@ -101,8 +102,13 @@ def _execute(url: str, statement: str) -> None:
         finally:
             await connection.close()
 
+    _elsewhere(run())
+
+
+def _elsewhere(work: Coroutine[None, None, None]) -> None:
+    """Run to the end on a loop of its own, in a thread: a fixture may be set up while the session's loop runs."""
     with ThreadPoolExecutor(max_workers=1) as elsewhere:
-        elsewhere.submit(asyncio.run, run()).result()
+        elsewhere.submit(asyncio.run, work).result()
 
 
 # ---------------------------------------------------------------- topics

@@ -22,6 +22,7 @@ from stock_worker.cli.demo.shop import SEED, Shops
 from stock_worker.core.model import Command, Malformed, OutcomeKind, Record
 from stock_worker.core.topics import COMMAND_TOPICS, EVENT_TOPICS
 from stock_worker.devstack import Stack
+from stock_worker.devstack.databases import drop_database
 from stock_worker.devstack.scratch import PREFIX
 from stock_worker.wire.decode import decode
 from tests.flow.commands import Terminal, environment
@@ -168,7 +169,7 @@ def remove_left_over(typed: Terminal) -> None:
     async def remove() -> None:
         connection = await asyncpg.connect(typed.settings["STOCK_DATABASE_URL"])
         for row in await connection.fetch("SELECT datname FROM pg_database WHERE datname LIKE 'stock_worker_demo_%'"):
-            await connection.execute(f'DROP DATABASE "{row[0]}" WITH (FORCE)')
+            await drop_database(typed.settings["STOCK_DATABASE_URL"], row[0])
         await connection.close()
         admin = AIOKafkaAdminClient(bootstrap_servers=typed.settings["STOCK_KAFKA_BOOTSTRAP"])
         await admin.start()

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit, urlunsplit
 from stock_worker import topics
 from stock_worker.cli import kafka, terminal
 from stock_worker.devstack import Stack
+from stock_worker.devstack.databases import drop_database
 from stock_worker.devstack.scratch import Scratch, free_ports
 from stock_worker.settings import Settings, read
 from stock_worker.store.engine import connect
@@ -82,7 +83,7 @@ def _own_database(url: str, name: str) -> Iterator[None]:
     try:
         yield
     finally:
-        asyncio.run(execute(f'DROP DATABASE "{name}" WITH (FORCE)'))
+        asyncio.run(drop_database(url, name))
 
 
 async def _delete_topics(settings: Settings) -> None:

@@ -1,12 +1,13 @@
 """Contract rule 2 and section 8: what comes in is applied once, in order, in bounded batches, and then committed."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 
 from stock_worker.core.topics import COMMAND_TOPICS, RESTOCK
 from stock_worker.intake import Batch, Intake
+from stock_worker.poll import RawRecord
 from tests.flow.conftest import Before, Gate
 from tests.flow.running import PARTITIONS, Shop, restock, running, until
 
@@ -93,6 +94,28 @@ async def test_polling_and_decoding_go_on_while_the_database_works(shop: Shop, g
         await one.decided(30)
 
         assert one.outcomes() == {"applied": 30}
+
+
+async def test_what_arrives_while_the_database_works_is_polled_together(
+    shop: Shop, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    polls: list[int] = []
+    polled = Intake.polled
+
+    async def counted(self: Intake, records: Sequence[RawRecord]) -> None:
+        polls.append(len(records))
+        await polled(self, records)
+
+    monkeypatch.setattr(Intake, "polled", counted)
+    async with running(shop.settings, batch_max_wait_ms=2_000) as one:
+        await shop.send(restock("first"))
+        await gate.busy.wait()
+        for n in range(6):
+            await shop.send(restock(f"r{n}"))
+        gate.go_on.set()
+        await one.decided(7)
+    assert len(polls) <= 4  # the first, one that came before the pause, and the rest; a poll each would be seven
+    assert sum(polls) == 7
 
 
 async def test_a_second_worker_takes_its_share_and_nothing_is_applied_twice(shop: Shop) -> None:

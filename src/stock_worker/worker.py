@@ -257,7 +257,10 @@ class Worker:
         decided = [(record.topic.removeprefix(prefix), what) for record, what in zip(records, outcomes, strict=True)]
         for (topic, kind), times in Counter([(topic, outcome.kind) for topic, outcome in decided]).items():
             metrics.commands_total.labels(topic, kind).inc(times)
-        metrics.count(decided)
+        released = [
+            (waited.source.topic.removeprefix(prefix), what) for done in outcomes for waited, what in done.released
+        ]
+        metrics.count([*decided, *released])
         metrics.command_lag_seconds.observe_many([max(0.0, now - record.timestamp_ms / 1000) for record in records])
 
     # ------------------------------------------------------------ standing still

@@ -73,18 +73,14 @@ def decide_in(world: World, command: Command) -> list[tuple[Command, Outcome]]:
     load(world, command)
     world.changes = Changes()
     outcome = decide(world, command)
-    followed = [(each.command, each.outcome) for each in world.changes.decided if each.command is not command]
-    return [(command, outcome), *followed]
+    return [(command, outcome), *outcome.released]
 
 
 def end_in(world: World, command: Command) -> Outcome:
     """End a parked command as the sweeper does."""
     load(world, command)
     world.changes = Changes()
-    outcome = end_parked(world, command)
-    for order in world.orders.values():  # the sweeper's world ends here; the next one loads what is still parked
-        order.parked = [each for each in order.parked if each.reference in world.parked]
-    return outcome
+    return end_parked(world, command)
 
 
 def told(world: World, command: Command, outcome: Outcome) -> Expected:

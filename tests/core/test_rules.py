@@ -265,6 +265,7 @@ def test_rule_5_what_comes_before_its_order_waits_and_is_decided_with_it_in_arri
     (placed,) = run(opened, ORDER)
     decided = [(done.command.reference.id, done.outcome.kind) for done in opened.changes.decided[1:]]
     assert decided == [("O", APPLIED), ("f1", APPLIED), ("r1", APPLIED), ("c1", APPLIED)]
+    assert [(waited.reference.id, what.kind) for waited, what in placed.released] == decided[1:]
     assert moved(placed) == [("sale", -3)]
     assert stock(opened, "a") == 10 - 3 + 1 + 1
     assert not opened.parked
@@ -296,6 +297,8 @@ def test_rule_5_a_parked_command_ends(
     assert (outcome.kind, outcome.code, moved(outcome)) == (kind, code, rows)
     assert all(row.order_id is None for row in outcome.movements)
     assert [o.kind for o in run(opened, waiting)] == [DUPLICATE]
+    (placed,) = run(opened, ORDER)
+    assert placed.released == ()
 
 
 def test_rule_5_a_parked_command_whose_order_came_is_not_ended() -> None:

@@ -1,15 +1,16 @@
 """Contract rule 2 and section 8: what comes in is applied once, in order, in bounded batches, and then committed."""
 
 import asyncio
+import json
 from collections.abc import Callable, Sequence
 
 import pytest
 
-from stock_worker.core.topics import COMMAND_TOPICS, RESTOCK
+from stock_worker.core.topics import COMMAND_TOPICS, ORDER_FULFILLED, ORDER_PLACED, RESTOCK, RETURN_RECEIVED
 from stock_worker.intake import Batch, Intake
 from stock_worker.poll import RawRecord
 from tests.flow.conftest import Before, Gate
-from tests.flow.running import PARTITIONS, Shop, restock, running, until
+from tests.flow.running import PARTITIONS, SITE, Shop, product, restock, running, until
 
 
 async def test_commands_are_applied_then_committed_and_the_relay_is_woken(shop: Shop) -> None:
@@ -25,6 +26,25 @@ async def test_commands_are_applied_then_committed_and_the_relay_is_woken(shop: 
         assert one.sample("command_lag_seconds_count") == 5
     assert await shop.on_hand() == 15
     assert await shop.committed() == 5
+
+
+async def test_what_was_parked_is_counted_once_as_a_record_and_its_rows_when_they_are_written(shop: Shop) -> None:
+    lines = [{"product_id": product(1), "quantity": 2}]
+    order = {"site_id": SITE, "order_id": "O", "lines": lines}
+    async with running(shop.settings) as one:
+        await shop.send(json.dumps(order | {"reference_id": "f"}).encode(), topic=ORDER_FULFILLED)
+        await shop.send(json.dumps(order | {"reference_id": "r"}).encode(), topic=RETURN_RECEIVED)
+        await shop.send(json.dumps(order | {"reference_id": "r2"}).encode(), topic=RETURN_RECEIVED)
+        await one.decided(3)
+        await shop.send(restock("stock", quantity=5))
+        await one.decided(4)
+        await shop.send(json.dumps(order).encode(), topic=ORDER_PLACED)
+        await one.decided(5)
+
+        assert one.outcomes() == {"parked": 3, "applied": 2}
+        assert one.sample("movements_total", type="return") == 1
+        assert one.sample("movements_total", type="sale") == 1
+        assert one.sample("rejections_total", code="exceeds_returnable") == 1
 
 
 async def test_every_command_topic_is_listened_to(shop: Shop) -> None:

@@ -5,6 +5,7 @@ what was parked for an order that this command placed, in arrival order. Source:
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 from stock_worker.core import order_rules, stock_rules
@@ -39,7 +40,8 @@ def decide(world: World, command: Command) -> Outcome:
         return outcome
     _remember(world, command, outcome)
     if command.kind is CommandKind.PLACE and outcome.kind is not OutcomeKind.REJECTED:
-        _decide_parked(world, command)
+        released = _decide_parked(world, command)
+        return replace(outcome, released=released) if released else outcome
     return outcome
 
 
@@ -92,18 +94,23 @@ def _park(world: World, command: Command) -> None:
 
 
 def _unpark(world: World, command: Command) -> None:
+    assert command.order_key is not None
+    order = world.orders[command.order_key]
+    order.parked = [waiting for waiting in order.parked if waiting.reference != command.reference]
     del world.parked[command.reference]
     if world.changes.parked.pop(command.reference, None) is None:
         world.changes.unparked.append(command.reference)
 
 
-def _decide_parked(world: World, placement: Command) -> None:
+def _decide_parked(world: World, placement: Command) -> tuple[tuple[Command, Outcome], ...]:
     assert placement.order_key is not None
-    order = world.orders[placement.order_key]
-    waiting, order.parked = order.parked, []
-    for command in waiting:
+    decided = []
+    for command in world.orders[placement.order_key].parked.copy():
         _unpark(world, command)
-        _remember(world, command, RULES[command.kind](world, command))
+        outcome = RULES[command.kind](world, command)
+        _remember(world, command, outcome)
+        decided.append((command, outcome))
+    return tuple(decided)
 
 
 def _order_is_placed(world: World, command: Command) -> bool:

@@ -231,7 +231,8 @@ class RejectedLine(NamedTuple):
 class Outcome:
     """What became of one command. `rejected` is filled for REJECTED, CONFLICT and PARTLY_APPLIED alone.
 
-    `movements` are the rows it booked, in the order written.
+    `movements` are the rows it booked, in the order written. `released` are the commands that waited for the order that
+    it placed, in the order decided, with what became of each.
     """
 
     kind: OutcomeKind
@@ -239,3 +240,4 @@ class Outcome:
     message: str | None = None
     rejected: tuple[RejectedLine, ...] = ()
     movements: tuple[Movement, ...] = field(default=(), repr=False)
+    released: "tuple[tuple[Command, Outcome], ...]" = field(default=(), repr=False)

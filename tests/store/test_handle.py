@@ -77,6 +77,32 @@ async def test_a_batch_writes_the_ledger_the_counters_and_every_event(worker: as
     assert (rejected["code"], rejected["lines"][0]["shortfall"]) == ("insufficient_stock", 1)
 
 
+DAY_1, DAY_2, DAY_3, DAY_4 = [datetime(2026, 1, day, tzinfo=UTC) for day in (1, 2, 3, 4)]
+
+
+async def test_rule_10_the_item_keeps_its_stay_at_a_level_and_when_it_was_last_not_ok(
+    worker: asyncpg.Connection,
+) -> None:
+    steps = [  # the day, the adjustments of one batch, then: the level, since when, and when it was last not ok
+        (DAY_1, [5], "low", DAY_1, DAY_1),
+        (DAY_2, [100], "ok", DAY_2, DAY_1),
+        (DAY_3, [-100, 100], "ok", DAY_3, DAY_3),
+        (DAY_4, [1], "ok", DAY_3, DAY_3),
+        (DAY_3, [-100], "low", DAY_4, DAY_4),  # a clock that went back: an item's time does not
+    ]
+    for number, (day, quantities, *expected) in enumerate(steps):
+        batch = [
+            message("stock-adjustment", reference_id=f"{number}-{at}", type="adjustment", lines=[line("a", quantity)])
+            for at, quantity in enumerate(quantities)
+        ]
+        await handle_batch(worker, batch, Policy(), clock=day)
+        stay = await one(worker, "SELECT level, level_since, last_alerted_at, alert_id::text FROM stock.items")
+        assert list(stay)[:3] == expected
+        assert stay["alert_id"] == (await published(worker, "alert-level-changed"))[-1]["alert_id"]
+    times = await one(worker, "SELECT first_movement_at, last_movement_at, last_movement_type FROM stock.items")
+    assert tuple(times) == (DAY_1, DAY_4, "adjustment")
+
+
 async def test_rule_1_a_redelivery_in_another_batch_writes_and_tells_nothing(worker: asyncpg.Connection) -> None:
     order = message("order-placed", order_id="O", lines=[line("a", 1)])
     await apply(worker, message("restock", reference_id="R", lines=[line("a", 10)]), order)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from stock_worker.core.alerts import BUILT_IN, level_of
 from stock_worker.core.ids import numbered, series
-from stock_worker.core.model import MAX_COUNTER, Command, Level, Line, Movement, MovementType
+from stock_worker.core.model import MAX_COUNTER, Command, Line, Movement, MovementType
 from stock_worker.core.state import AlertChange, Allocation, Item, Order, OrderLine, Place, World
 
 
@@ -143,8 +143,6 @@ def _write_movement(draft: Draft, step: Step, *, last: bool) -> Movement:
         recorded_at = item.last_movement_at
     item.last_movement_at = recorded_at
     item.last_movement_type = step.type
-    if item.first_movement_at is None:
-        item.first_movement_at = recorded_at
     if step.order_line is not None:
         step.order_line.versions.append(item.version)
     if not item.movement_ids:
@@ -194,8 +192,4 @@ def _evaluate(world: World, command: Command, item: Item) -> None:
         command=command,
     )
     item.level = level
-    item.alert_id = alert.alert_id
-    item.level_since = item.last_movement_at
-    if level is not Level.OK:
-        item.last_alerted_at = item.last_movement_at
     world.changes.alerts.append(alert)

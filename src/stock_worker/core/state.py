@@ -23,9 +23,10 @@ class Place:
 
 @dataclass(slots=True)
 class Item:
-    """An item under its lock. `level` is the level last emitted; `alert_id` names the present stay at it.
+    """An item under its lock. `level` is the level last emitted.
 
-    `movement_ids` is the series of its movements' ids, derived when the first is needed.
+    `last_movement_type` is known once it has moved in this world. `movement_ids` is the series of its movements' ids,
+    derived when the first is needed.
     """
 
     key: ItemKey
@@ -35,10 +36,6 @@ class Item:
     version: int = 0
     revision: int = 0
     level: Level = Level.OK
-    alert_id: str | None = None
-    level_since: datetime | None = None
-    last_alerted_at: datetime | None = None
-    first_movement_at: datetime | None = None
     last_movement_at: datetime | None = None
     last_movement_type: MovementType | None = None
     places: dict[str, Place] = field(default_factory=dict)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from stock_worker.core.ids import default_location_id
 from stock_worker.core.keys import blind_items_of, items_of, orders_of, references_of
-from stock_worker.core.model import Command, CommandKind, ItemKey, Level, MovementType, OrderKey, Record, Reference
+from stock_worker.core.model import Command, CommandKind, ItemKey, Level, OrderKey, Record, Reference
 from stock_worker.core.orders import Totals
 from stock_worker.core.state import Allocation, Item, Order, OrderLine, Place, Site, World
 from stock_worker.store.sql import statements
@@ -157,12 +157,7 @@ async def _items(connection: "Connection", keys: set[ItemKey], known: dict[ItemK
         item = by_id[row["item_id"]]
         item.on_hand, item.reserved = row["on_hand"], row["reserved"]
         item.version, item.revision = row["version"], row["revision"]
-        item.level = Level(row["level"])
-        item.alert_id = None if row["alert_id"] is None else str(row["alert_id"])
-        item.level_since, item.last_alerted_at = row["level_since"], row["last_alerted_at"]
-        item.first_movement_at, item.last_movement_at = row["first_movement_at"], row["last_movement_at"]
-        kind = row["last_movement_type"]
-        item.last_movement_type = None if kind is None else MovementType(kind)
+        item.level, item.last_movement_at = Level(row["level"]), row["last_movement_at"]
     for row in await connection.fetch(SQL["location_stock"], ids):
         place = Place(row["on_hand"], row["reserved"], stored=True)
         by_id[row["item_id"]].places[str(row["location_id"])] = place

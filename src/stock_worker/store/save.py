@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Table
 
-from stock_worker.core.model import Command, Movement, Outcome, Record
-from stock_worker.core.state import Changes, Order, OrderLine, World
+from stock_worker.core.model import Command, Level, Movement, Outcome, Record
+from stock_worker.core.state import Order, OrderLine, World
 from stock_worker.store import tables
 from stock_worker.store.sql import statements
 
@@ -29,7 +29,7 @@ async def save(connection: "Connection", world: World, *, fingerprint_version: i
     changes = world.changes
     if changes.movements:
         await _save_default_locations(connection, world)
-        await _save_items(connection, changes)
+        await _save_items(connection, world)
         await _save_places(connection, world)
         await _copy(connection, tables.movements, [_movement(world, row) for row in changes.movements])
     await _save_orders(connection, world)
@@ -83,25 +83,25 @@ async def _save_default_locations(connection: "Connection", world: World) -> Non
         await connection.execute(SQL["insert_default_location"], *map(list, zip(*new, strict=True)), world.recorded_at)
 
 
-async def _save_items(connection: "Connection", changes: Changes) -> None:
+async def _save_items(connection: "Connection", world: World) -> None:
     rows = [
-        (
-            item.item_id,
-            item.on_hand,
-            item.reserved,
-            item.version,
-            item.revision,
-            item.level.value,
-            item.alert_id,
-            item.level_since,
-            item.last_alerted_at,
-            item.first_movement_at,
-            item.last_movement_at,
-            item.last_movement_type,
-        )
-        for item in changes.items.values()
+        (item.item_id, item.on_hand, item.reserved, item.version, item.revision, item.last_movement_type)
+        for item in world.changes.items.values()
     ]
-    await connection.execute(SQL["update_items"], *map(list, zip(*rows, strict=True)))
+    rows.sort()  # rows side by side on a page are then changed one after the other
+    await connection.execute(SQL["update_items"], *map(list, zip(*rows, strict=True)), world.recorded_at)
+    if world.changes.alerts:
+        await connection.execute(SQL["update_levels"], *map(list, zip(*_levels(world), strict=True)))
+
+
+def _levels(world: World) -> list[tuple[int, str, str, bool]]:
+    """The stay at which each item whose level changed ends, and whether it was anything but ok meanwhile."""
+    levels: dict[int, tuple[int, str, str, bool]] = {}
+    for alert in world.changes.alerts:
+        item_id = world.items[alert.item].item_id
+        alerted = alert.level is not Level.OK or (item_id in levels and levels[item_id][-1])
+        levels[item_id] = (item_id, alert.level, alert.alert_id, alerted)
+    return list(levels.values())
 
 
 async def _save_places(connection: "Connection", world: World) -> None:
@@ -111,6 +111,7 @@ async def _save_places(connection: "Connection", world: World) -> None:
             old.append((item_id, location_id, place.on_hand, place.reserved))
         else:
             new.append((item_id, location_id, item.key.site_id, place.on_hand, place.reserved))
+    old.sort()
     if new:
         await connection.execute(SQL["insert_location_stock"], *map(list, zip(*new, strict=True)))
     if old:

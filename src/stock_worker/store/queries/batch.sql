@@ -48,8 +48,7 @@ JOIN stock.items i ON i.site_id = k.site_id AND i.product_id = k.product_id
 
 -- name: lock_items
 -- The batch's lock roots, in id order so that two batches cannot deadlock. Index: items_pkey.
-SELECT item_id, on_hand, reserved, version, revision, level, alert_id, level_since, last_alerted_at,
-       first_movement_at, last_movement_at, last_movement_type
+SELECT item_id, on_hand, reserved, version, revision, level, last_movement_at
 FROM stock.items WHERE item_id = ANY($1::bigint[])
 ORDER BY item_id FOR UPDATE;
 
@@ -97,16 +96,21 @@ FROM unnest($1::uuid[], $2::uuid[]) AS k(site_id, location_id)
 ON CONFLICT DO NOTHING;
 
 -- name: update_items
--- Counters, version and level of the items that moved. Index: items_pkey.
+-- Counters and version of the items that moved, at $7; an item's time does not go back. Index: items_pkey.
 UPDATE stock.items i SET
-  on_hand = n.on_hand, reserved = n.reserved, version = n.version, revision = n.revision, level = n.level,
-  alert_id = n.alert_id, level_since = n.level_since, last_alerted_at = n.last_alerted_at,
-  first_movement_at = n.first_movement_at, last_movement_at = n.last_movement_at,
+  on_hand = n.on_hand, reserved = n.reserved, version = n.version, revision = n.revision,
+  first_movement_at = coalesce(i.first_movement_at, $7), last_movement_at = greatest(i.last_movement_at, $7),
   last_movement_type = n.last_movement_type
-FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::text[], $7::uuid[],
-            $8::timestamptz[], $9::timestamptz[], $10::timestamptz[], $11::timestamptz[], $12::text[])
-  AS n(item_id, on_hand, reserved, version, revision, level, alert_id, level_since, last_alerted_at,
-       first_movement_at, last_movement_at, last_movement_type)
+FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::text[])
+  AS n(item_id, on_hand, reserved, version, revision, last_movement_type)
+WHERE i.item_id = n.item_id;
+
+-- name: update_levels
+-- The stay at a new level of the few items whose level changed. Index: items_pkey.
+UPDATE stock.items i SET
+  level = n.level, alert_id = n.alert_id, level_since = i.last_movement_at,
+  last_alerted_at = CASE WHEN n.alerted THEN i.last_movement_at ELSE i.last_alerted_at END
+FROM unnest($1::bigint[], $2::text[], $3::uuid[], $4::boolean[]) AS n(item_id, level, alert_id, alerted)
 WHERE i.item_id = n.item_id;
 
 -- name: insert_location_stock

@@ -161,7 +161,8 @@ TABLES = (
         site_id uuid NOT NULL,
         cancelled_whole boolean DEFAULT false NOT NULL,
         order_id text NOT NULL,
-        CONSTRAINT orders_pkey PRIMARY KEY (site_id, order_id)
+        CONSTRAINT orders_pkey PRIMARY KEY (site_id, order_id),
+        CONSTRAINT orders_order_pk_is_unique UNIQUE (order_pk)
     ) WITH (fillfactor = 90)
     """,
     """

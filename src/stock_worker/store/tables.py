@@ -196,6 +196,7 @@ orders = Table(
     Column("cancelled_whole", Boolean, nullable=False, server_default=text("false")),
     Column("order_id", Text, nullable=False),
     PrimaryKeyConstraint("site_id", "order_id", name="orders_pkey"),
+    UniqueConstraint("order_pk", name="orders_order_pk_is_unique"),  # from a line to its order: audits and reads
     postgresql_with={"fillfactor": 90},
 )
 

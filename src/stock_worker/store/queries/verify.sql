@@ -162,7 +162,8 @@ WHERE m.item_id = ANY($1::bigint[])
 ORDER BY 1, 2;
 
 -- name: lines
--- Lines beside what the ledger says was moved for them. Indexes: order_lines_pkey, movements_pkey.
+-- Lines beside what the ledger says was moved for them. Indexes: order_lines_pkey, orders_order_pk_is_unique,
+-- movements_pkey.
 SELECT l.order_pk, l.line_id, l.site_id, l.placed, l.cancelled, l.fulfilled, l.returned, l.mode, l.allocations,
   o.order_id, coalesce(o.cancelled_whole, false) AS cancelled_whole, o.site_id AS order_site_id,
   i.site_id AS item_site_id, cardinality(l.versions) AS listed,
@@ -179,7 +180,9 @@ CROSS JOIN LATERAL (
     coalesce(sum(m.quantity) FILTER (WHERE m.type = 'return'), 0)::bigint AS came_back,
     coalesce(-sum(m.quantity) FILTER (WHERE m.type = 'damage'), 0)::bigint AS damaged
   FROM (SELECT DISTINCT version FROM unnest(l.versions) AS version) v
-  JOIN stock.movements m ON m.item_id = l.item_id AND m.version = v.version
+  -- LIMIT keeps the two halves of the key together: joined freely, every line reads its item's whole ledger.
+  CROSS JOIN LATERAL (SELECT * FROM stock.movements m
+                      WHERE m.item_id = l.item_id AND m.version = v.version LIMIT 1) m
 ) moved
 ORDER BY l.order_pk, l.line_id;
 
@@ -205,7 +208,8 @@ CROSS JOIN LATERAL (
   SELECT r.movements[at] AS item_id, r.movements[at + 1] AS version
   FROM generate_series(1, cardinality(r.movements), 2) AS at
 ) p
-LEFT JOIN stock.movements m ON m.item_id = p.item_id AND m.version = p.version
+LEFT JOIN LATERAL (SELECT * FROM stock.movements m
+                   WHERE m.item_id = p.item_id AND m.version = p.version LIMIT 1) m ON true
 GROUP BY r.site_id, r.type, r.id, p.item_id
 HAVING count(*) <> count(DISTINCT p.version)
   OR count(*) <> count(*) FILTER (WHERE m.site_id = r.site_id AND m.reference_type = r.type AND m.reference_id = r.id)

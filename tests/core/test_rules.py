@@ -376,3 +376,25 @@ def test_cases_decided_an_amendment_under_a_whole_cancellation_counts_as_placed_
 def test_cases_decided_expected_version(expected_version: int, kind: OutcomeKind) -> None:
     lines = (line("n", 1, expected_version=expected_version), line("n", 1, expected_version=expected_version))
     assert run(shop(), adjust(MovementType.RESTOCK, *lines, ref="x"))[0].kind is kind
+
+
+# C58: rejected lines. The sender may name a line by its line_id alone; whoever reads the refusal knows no order lines.
+@pytest.mark.parametrize(
+    ("refused", "line_id", "available", "shortfall"),
+    [
+        (fulfil("O", line(None, 4, "1"), ref="x"), "1", 7, 1),
+        (fulfil("O", line("a", 4), ref="x"), "1", 7, 1),
+        (give_back("O", line(None, 5, "1"), ref="x"), "1", 7, 2),
+        (cancel("O", line(None, 6, "1"), ref="x"), "1", 7, 3),
+        (cancel("O", line(None, 2, "1"), line(None, 2, "1"), ref="x"), "1", 9, 1),
+        (place("O", line("a", 1, "1"), ref="x", amend=True), "1", 7, None),
+    ],
+    ids=["fulfilled", "named by product", "returned", "cancelled", "after the line before", "amended"],
+)
+def test_cases_decided_a_rejected_line_of_an_order_tells_the_item_and_what_it_has(
+    refused: Command, line_id: str, available: int, shortfall: int | None
+) -> None:
+    (outcome,) = run(shop(ORDER), refused)
+    (told,) = outcome.rejected
+    assert (told.line_id, told.product_id) == (line_id, item_key("a").product_id)
+    assert (told.available, told.shortfall) == (available, shortfall)

@@ -12,7 +12,7 @@ from stock_worker.core.lines import Refused, applied, default_place, find_line, 
 from stock_worker.core.model import Command, CommandKind, ItemKey, Line, MovementType, Outcome, OutcomeKind
 from stock_worker.core.orders import Totals, units_left, units_sold
 from stock_worker.core.refusals import Code
-from stock_worker.core.state import Order, OrderLine, World
+from stock_worker.core.state import Item, Order, OrderLine, World
 from stock_worker.core.stock_rules import blind_return, return_line
 
 LineRule = Callable[[Draft, OrderLine, Line], Refused | None]
@@ -43,7 +43,12 @@ def amend(world: World, command: Command) -> Outcome:
     if order.cancelled_whole:
         return _supersede(world, command, order)
     known = [
-        Refused(line, Code.ORDER_ALREADY_PLACED, detail=f"line_id {line.line_id} exists")
+        Refused(
+            line,
+            Code.ORDER_ALREADY_PLACED,
+            _item(world, order, line).available,
+            detail=f"line_id {line.line_id} exists",
+        )
         for line in command.lines or ()
         if line.line_id in order.lines
     ]
@@ -103,10 +108,14 @@ def _sell(world: World, command: Command, order: Order) -> Outcome:
 
 def _new_line(world: World, order: Order, line: Line, position: int) -> OrderLine:
     assert line.line_id is not None
-    assert line.product_id is not None
     assert line.quantity is not None
-    item = world.items[ItemKey(order.key.site_id, line.product_id, line.variant_id)]
-    return OrderLine(line.line_id, position, item.key, Totals(line.quantity), [], [])
+    return OrderLine(line.line_id, position, _item(world, order, line).key, Totals(line.quantity), [], [])
+
+
+def _item(world: World, order: Order, line: Line) -> Item:
+    """The item that a line of a placement names."""
+    assert line.product_id is not None
+    return world.items[ItemKey(order.key.site_id, line.product_id, line.variant_id)]
 
 
 def _cancel_whole(world: World, command: Command, order: Order) -> Outcome:
@@ -135,12 +144,19 @@ def _change(world: World, command: Command, rule: LineRule) -> Outcome:
         if found is None:
             refused.append(Refused(line, Code.UNKNOWN_LINE))
         elif (refusal := rule(draft, draft.line(found.line_id), line)) is not None:
-            refused.append(refusal)
+            refused.append(_named(draft, found, refusal))
     if refused:
         return rejected(refused)
     if all(draft.lines[line_id].totals == order.lines[line_id].totals for line_id in draft.lines):
         return _NO_EFFECT
     return applied(draft)
+
+
+def _named(draft: Draft, order_line: OrderLine, refusal: Refused) -> Refused:
+    """Tell the item of the order's line, which its sender need not have named, and what it has."""
+    _, product_id, variant_id = order_line.item
+    line = refusal.line._replace(line_id=order_line.line_id, product_id=product_id, variant_id=variant_id)
+    return refusal._replace(line=line, available=draft.available(draft.world.items[order_line.item]))
 
 
 def _cancel_line(draft: Draft, order_line: OrderLine, line: Line) -> Refused | None:

@@ -188,6 +188,18 @@ def test_rule_4_counters_are_bounded() -> None:
     assert state_of(opened) == before
 
 
+def test_rule_4_what_a_whole_cancellation_gives_back_is_bounded_too() -> None:
+    opened = shop(place("O", line("b", 1), line("a", 3)))
+    full = opened.items[item_key("a")]
+    full.on_hand = full.places[DEFAULT].on_hand = MAX_COUNTER - 2
+    before = state_of(opened)
+    (outcome,) = run(opened, cancel_whole("O"))
+    assert (outcome.kind, outcome.code) == (REJECTED, Code.COUNTER_OVERFLOW)
+    (told,) = outcome.rejected
+    assert (told.line_id, told.product_id, told.requested) == ("2", item_key("a").product_id, 3)
+    assert state_of(opened) == before
+
+
 # ------------------------------------------------------------------ rule 5: order-free
 
 

@@ -120,12 +120,18 @@ def _item(world: World, order: Order, line: Line) -> Item:
 
 def _cancel_whole(world: World, command: Command, order: Order) -> Outcome:
     draft = Draft(world, command, order)
+    refused: list[Refused] = []
     left = 0
     for line_id, line in order.lines.items():
         cancelled_now = units_left(line.totals, whole=order.cancelled_whole)
-        if cancelled_now:
+        if cancelled_now and draft.overflows(world.items[line.item], default_place(draft), cancelled_now):
+            asked = Line(line_id, None, None, None, cancelled_now)
+            refused.append(_named(draft, line, Refused(asked, Code.COUNTER_OVERFLOW)))
+        elif cancelled_now:
             _give_back(draft, draft.line(line_id), cancelled_now, None)
         left += cancelled_now
+    if refused:
+        return rejected(refused)
     if not order.cancelled_whole:
         order.cancelled_whole = True
         world.changes.orders[order.key] = order

@@ -27,6 +27,7 @@ SaslMechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
 MAX_LINES_OF_A_COMMAND: Final = 1_000
 """Contract section 3; a batch that could not take the largest command would never take it."""
 HEARTBEATS_PER_SESSION: Final = 3
+_PORT_MAX: Final = 65_535
 
 
 class SettingsError(Exception):
@@ -101,14 +102,14 @@ class Settings(BaseSettings):
         hosts = [host.strip() for host in value.split(",")]
         for host in hosts:
             name, colon, port = host.rpartition(":")
-            if not (name and colon and port.isdecimal()):
+            if not (name and colon and _is_port(port)):
                 raise PydanticCustomError("bootstrap", "is not a list of host:port; write kafka1:9092,kafka2:9092")
         return ",".join(hosts)
 
     @field_validator("database_url")
     @classmethod
     def _postgresql(cls, value: str) -> str:
-        if urlsplit(value).scheme not in {"postgresql", "postgres"}:
+        if not _is_postgresql(value):
             raise PydanticCustomError(
                 "database_url", "is no PostgreSQL URL; write postgresql://user:password@host/name"
             )
@@ -226,6 +227,21 @@ def ssl_context(settings: Settings) -> ssl.SSLContext | None:
             password.get_secret_value() if password else None,
         )
     return context
+
+
+def _is_postgresql(url: str) -> bool:
+    """Whether this is a URL of one PostgreSQL server or of several, each with a port that can be one."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # half of an IPv6 address
+        return False
+    hosts = [host.rpartition("]")[2] for host in parts.netloc.rpartition("@")[2].split(",")]
+    ports = [host.partition(":")[2] for host in hosts if ":" in host]
+    return parts.scheme in {"postgresql", "postgres"} and all(map(_is_port, ports))
+
+
+def _is_port(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and 0 < int(text) <= _PORT_MAX
 
 
 def _is_ours(name: str) -> bool:

@@ -48,12 +48,33 @@ def test_the_defaults_hold_together(monkeypatch: pytest.MonkeyPatch, tmp_path: P
 
 
 @pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://me:p%40ss@db/stock",
+        "postgres://db:5432/stock",
+        "postgresql:///stock?host=/run/postgresql",
+        "postgresql://me@db1:5432,db2:5433/stock?target_session_attrs=primary",
+        "postgresql://me@[::1]:5432/stock",
+    ],
+)
+def test_a_database_may_be_named_as_postgresql_has_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, url: str
+) -> None:
+    assert _read(monkeypatch, tmp_path, STOCK_DATABASE_URL=url)[0].database_url == url
+
+
+@pytest.mark.parametrize(
     ("more", "said"),
     [
         ({"STOCK_KAFKA_BOOTSTRAP": ""}, ["STOCK_KAFKA_BOOTSTRAP is not set", "kafka1:9092"]),
         ({"STOCK_KAFKA_BOOTSTRAP": "kafka"}, ["STOCK_KAFKA_BOOTSTRAP: is not a list of host:port"]),
+        ({"STOCK_KAFKA_BOOTSTRAP": "kafka:99999"}, ["STOCK_KAFKA_BOOTSTRAP: is not a list of host:port"]),
+        ({"STOCK_KAFKA_BOOTSTRAP": "kafka1:9092,kafka2:0"}, ["STOCK_KAFKA_BOOTSTRAP: is not a list of host:port"]),
         ({"STOCK_DATABASE_URL": ""}, ["STOCK_DATABASE_URL is not set", "postgresql://"]),
         ({"STOCK_DATABASE_URL": "mysql://db/stock"}, ["STOCK_DATABASE_URL: is no PostgreSQL URL"]),
+        ({"STOCK_DATABASE_URL": "postgresql://me@db:port/stock"}, ["STOCK_DATABASE_URL: is no PostgreSQL URL"]),
+        ({"STOCK_DATABASE_URL": "postgresql://me@db:99999/stock"}, ["STOCK_DATABASE_URL: is no PostgreSQL URL"]),
+        ({"STOCK_DATABASE_URL": "postgresql://me@[db/stock"}, ["STOCK_DATABASE_URL: is no PostgreSQL URL"]),
         ({"STOCK_TOPIC_PREFIX": "shop/"}, ["STOCK_TOPIC_PREFIX"]),
         ({"STOCK_BATCH_MAX_LINES": "999"}, ["STOCK_BATCH_MAX_LINES", "1000"]),
         ({"STOCK_PARKED_TTL_HOURS": "0"}, ["STOCK_PARKED_TTL_HOURS"]),

@@ -67,6 +67,7 @@ def test_help_loads_none_of_what_takes_time() -> None:
         ("emit", "stock-level", "-"),
         ("emit", "restock", "no-such-file.json"),
         ("migrate", "--sql", "--down", "base"),
+        ("migrate", "--down", "no-such-revision"),
     ],
 )
 def test_what_is_typed_wrongly_ends_with_2_and_gives_nothing(tmp_path: Path, words: tuple[str, ...]) -> None:
@@ -142,6 +143,22 @@ def test_migrate_goes_up_stays_and_goes_down(empty_database: str, tmp_path: Path
         "revision 0001 already",
         "revision 0001 → no schema",
     ]
+
+
+@pytest.mark.parametrize("words", [(), ("--down", "0001"), ("--down", "base")])
+def test_migrate_leaves_a_database_of_a_newer_release_alone(
+    database: str, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    async def execute(statement: str) -> None:
+        owner = await asyncpg.connect(database)
+        await owner.execute(statement)
+        await owner.close()
+
+    asyncio.run(execute("UPDATE stock.alembic_version SET version_num = '9999'"))
+    terminal = Terminal(tmp_path, {"STOCK_KAFKA_BOOTSTRAP": NOBODY, "STOCK_DATABASE_URL": database})
+    ran = terminal.type("migrate", *words)
+    assert (ran.exit_code, ran.given, len(ran.said.splitlines())) == (1, "", 1), ran.said
+    assert "at revision 9999" in ran.said
 
 
 def test_migrate_gives_the_sql_for_a_dba_where_it_may_not(limited: Terminal) -> None:

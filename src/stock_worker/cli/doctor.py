@@ -187,7 +187,7 @@ async def _revision(connection: "asyncpg.Connection") -> Check:
     if revision is None or revision < NEEDED:
         return Check("database schema", found, "run: stock-worker migrate")
     if revision > NEEDED:
-        return Check("database schema", found, f"install the newer release, or stock-worker migrate --down {NEEDED}")
+        return Check("database schema", found, f"install the newer release, or let it migrate --down {NEEDED}")
     return Check("database schema", f"at {revision}")
 
 

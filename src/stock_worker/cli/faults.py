@@ -18,7 +18,7 @@ from stock_worker.devstack import StartFailed
 from stock_worker.faults import Fault
 from stock_worker.settings import SettingsError
 from stock_worker.store.engine import WORKER
-from stock_worker.store.revision import ServerTooOld
+from stock_worker.store.revision import RevisionUnknown, ServerTooOld
 from stock_worker.store.roles import RolesNeeded
 
 
@@ -77,6 +77,7 @@ _SAYINGS: Final[tuple[tuple[type[BaseException], Callable[[BaseException], Words
     (StartFailed, _plain),
     (RolesNeeded, _plain),
     (ServerTooOld, _with("upgrade the server")),
+    (RevisionUnknown, _with("use the newer release that made it, also to go down from there")),
     # PostgreSQL
     (asyncpg.InvalidPasswordError, _LOGIN),
     (asyncpg.InvalidAuthorizationSpecificationError, _LOGIN),

@@ -24,13 +24,15 @@ def migrate(
     if sql and down:
         raise typer.BadParameter("--sql prints what an upgrade needs; it does not go with --down")
     settings = terminal.read_settings()
-    from stock_worker.store.migrate import current, downgrade, upgrade  # noqa: PLC0415 - not for --help
+    from stock_worker.store.migrate import current, downgrade, revisions, upgrade  # noqa: PLC0415 - not for --help
     from stock_worker.store.roles import RolesNeeded  # noqa: PLC0415 - the same
 
     url = settings.database_url
     if sql:
         terminal.give(_for_a_dba(url))
         return
+    if down and down not in (possible := [*revisions(), "base"]):
+        raise terminal.Misused(f"{down} is no revision to go down to; one of: {', '.join(possible)}")
     before = current(url)
     try:
         if down:

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Final, Literal
 import asyncpg
 from alembic import command
 from alembic.config import Config
+from alembic.script import ScriptDirectory
 from sqlalchemy import NullPool
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 
 import stock_worker
 from stock_worker.store.engine import WORKER, connect
-from stock_worker.store.revision import NEEDED, read_revision, require_server
+from stock_worker.store.revision import NEEDED, RevisionUnknown, read_revision, require_server
 from stock_worker.store.roles import ensure_roles
 
 if TYPE_CHECKING:
@@ -38,7 +39,8 @@ Direction = Literal["upgrade", "downgrade"]
 def upgrade(database_url: str, revision: str = "head") -> None:
     """Bring the database up to `revision`; blocks, so call it from a thread where a loop runs.
 
-    Raises roles.RolesNeeded with the SQL for a DBA, revision.ServerTooOld, and asyncpg and OS errors as they are.
+    Raises roles.RolesNeeded with the SQL for a DBA, revision.ServerTooOld, revision.RevisionUnknown, and asyncpg and OS
+    errors as they are.
     """
     _run(database_url, "upgrade", revision)
 
@@ -58,6 +60,11 @@ def migrations_folder() -> Path:
     package = Path(stock_worker.__file__).parent
     packed = package / "migrations"
     return packed if packed.is_dir() else package.parents[1] / "migrations"
+
+
+def revisions() -> list[str]:
+    """Name the revisions that this release can bring a database to, the newest first."""
+    return [script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()]
 
 
 def _run(database_url: str, direction: Direction, revision: str) -> None:
@@ -85,7 +92,10 @@ async def _migrate(database_url: str, direction: Direction, revision: str) -> No
             if direction == "upgrade":
                 await ensure_roles(driver)
                 await _make_schema(driver)
-            if direction == "upgrade" or await read_revision(driver) is not None:
+            at = await read_revision(driver)
+            if at is not None and at not in revisions():
+                raise RevisionUnknown(f"the database is at revision {at}, which this release does not know")
+            if direction == "upgrade" or at is not None:
                 await shell.run_sync(_alembic, direction, revision)
             if await read_revision(driver) is None:
                 await _clear_schema(driver)
@@ -94,11 +104,16 @@ async def _migrate(database_url: str, direction: Direction, revision: str) -> No
 
 
 def _alembic(connection: "Connection", direction: Direction, revision: str) -> None:
-    config = Config()
-    config.set_main_option("script_location", str(migrations_folder()).replace("%", "%%"))
+    config = _config()
     config.attributes["connection"] = connection
     step = {"upgrade": command.upgrade, "downgrade": command.downgrade}[direction]
     step(config, revision)
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(migrations_folder()).replace("%", "%%"))
+    return config
 
 
 async def _make_schema(driver: asyncpg.Connection) -> None:

@@ -19,6 +19,10 @@ class ServerTooOld(Exception):  # noqa: N818 - it names what is found
     """The server's version is below SERVER_MIN."""
 
 
+class RevisionUnknown(Exception):  # noqa: N818 - the same
+    """The database is at a revision that this release has no migration for: a newer one made it."""
+
+
 async def read_revision(connection: "Connection") -> str | None:
     """Return the revision that the database of `connection` is at, None before the first."""
     if not await connection.fetchval(

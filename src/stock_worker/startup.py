@@ -23,6 +23,7 @@ logger = logging.getLogger(__name__)
 
 _ASK_AGAIN_S: Final = 1.0
 _ANSWER_TIMEOUT_MS: Final = 5_000
+_GIVE_UP_S: Final = 2.0
 _NAMED_AT_MOST: Final = 3
 
 Waits = dict[str, str]
@@ -35,7 +36,7 @@ async def wait_for_the_world(settings: Settings, waits: Waits) -> None:
     try:
         async with asyncio.TaskGroup() as both:
             both.create_task(until_it_works("PostgreSQL", lambda: _ask_database(settings), waits))
-            both.create_task(until_it_works("Kafka", lambda: _ask_kafka(settings), waits))
+            both.create_task(until_it_works("Kafka", lambda: ask_kafka(settings), waits))
     except ExceptionGroup as faults:
         raise faults.exceptions[0] from None
 
@@ -94,18 +95,24 @@ async def _ask_database(settings: Settings) -> None:
         say(logger, logging.WARNING, "the schema is newer than this release", revision=revision, ours=NEEDED)
 
 
-async def _ask_kafka(settings: Settings) -> None:
+async def ask_kafka(settings: Settings) -> None:
     """Connect, and look whether every topic is there."""
     options = kafka_client_options(settings)
     consumer = AIOKafkaConsumer(**options, request_timeout_ms=_ANSWER_TIMEOUT_MS)
     with quiet("aiokafka"):
+        starting = asyncio.ensure_future(consumer.start())
         try:
-            await consumer.start()
+            await asyncio.shield(starting)
             there = await consumer.topics()
         except Exception as error:
             await _raise_if_operators(options, error)
             raise
         finally:
+            # Cancelled while it opens a connection, aiokafka forgets it, and Python complains of that in a second line.
+            if not starting.done():
+                await asyncio.wait([starting], timeout=_GIVE_UP_S)
+                starting.cancel()
+                await asyncio.gather(starting, return_exceptions=True)
             await consumer.stop()
     wanted = [*COMMAND_TOPICS, *map(dead_letter_topic, COMMAND_TOPICS), *EVENT_TOPICS]
     missing = [name for topic in wanted if (name := settings.topic_prefix + topic) not in there]

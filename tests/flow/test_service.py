@@ -9,13 +9,15 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import AsyncIterator, Awaitable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import pytest
+from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -24,6 +26,7 @@ from stock_worker.core.topics import ORDER_FULFILLED
 from stock_worker.faults import Stop
 from stock_worker.metrics import PREFIX, TABLE
 from stock_worker.service import Service
+from stock_worker.startup import ask_kafka
 from tests.flow.conftest import Gate
 from tests.flow.running import SITE, Shop, product, restock, settings_for, until
 
@@ -142,6 +145,24 @@ def test_a_missing_migration_ends_with_1(shop: Shop, empty_database: str, tmp_pa
 def test_a_missing_topic_ends_with_1(shop: Shop, tmp_path: Path) -> None:
     with run(shop, tmp_path, STOCK_TOPIC_PREFIX="nobody-made-these-") as process:
         _ends_in_one_line(process, "nobody-made-these-order-placed", "run: stock-worker topics create")
+
+
+async def test_a_connection_that_is_being_opened_is_not_cut_off(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wrong password ends the start while Kafka is asked: aiokafka would forget its connection, and say so later."""
+    opened = asyncio.Event()
+
+    async def open_slowly(consumer: AIOKafkaConsumer, start: Callable[..., Any] = AIOKafkaConsumer.start) -> None:
+        await asyncio.sleep(0.2)
+        await start(consumer)
+        opened.set()
+
+    monkeypatch.setattr(AIOKafkaConsumer, "start", open_slowly)
+    asking = asyncio.create_task(ask_kafka(shop.settings))
+    await asyncio.sleep(0.05)
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    assert opened.is_set()
 
 
 def test_a_missing_migration_is_told_while_the_broker_is_down(shop: Shop, empty_database: str, tmp_path: Path) -> None:

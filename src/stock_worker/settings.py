@@ -250,7 +250,12 @@ def _is_ours(name: str) -> bool:
 
 def _names_in(env_file: str | Path) -> list[str]:
     path = Path(env_file)
-    return list(dotenv_values(path, encoding="utf-8")) if path.is_file() else []
+    try:
+        return list(dotenv_values(path, encoding="utf-8")) if path.is_file() else []
+    except OSError as error:
+        raise SettingsError(f"{env_file} cannot be read: {error.strerror}; correct its rights") from None
+    except UnicodeDecodeError:
+        raise SettingsError(f"{env_file} is not UTF-8; save it as UTF-8") from None
 
 
 def _fault(detail: ErrorDetails) -> str:

@@ -68,6 +68,7 @@ def test_help_loads_none_of_what_takes_time() -> None:
         ("emit", "restock", "no-such-file.json"),
         ("migrate", "--sql", "--down", "base"),
         ("migrate", "--down", "no-such-revision"),
+        ("--env-file", "no-such-file.env", "topics", "check"),
     ],
 )
 def test_what_is_typed_wrongly_ends_with_2_and_gives_nothing(tmp_path: Path, words: tuple[str, ...]) -> None:

@@ -47,6 +47,12 @@ def test_the_defaults_hold_together(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     assert (settings.batch_max_records, settings.heartbeat_interval_ms, warnings) == (1000, 3000, [])
 
 
+def test_a_file_that_is_no_text_is_a_bad_setting(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / ".env").write_bytes(b"STOCK_TOPIC_PREFIX=caf\xe9\n")
+    with pytest.raises(SettingsError, match="is not UTF-8"):
+        _read(monkeypatch, tmp_path)
+
+
 @pytest.mark.parametrize(
     "url",
     [

@@ -37,9 +37,11 @@ def _print_version(wanted: bool) -> None:
 def _options(
     env_file: Annotated[
         Path, typer.Option(help="Where settings are read that the environment does not hold.", show_default=True)
-    ] = Path(".env"),
+    ] = terminal.ENV_FILE,
     _version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
+    if env_file != terminal.ENV_FILE and not env_file.is_file():
+        raise terminal.Misused(f"{env_file}, which --env-file names, is not there; correct the path")
     terminal.env_file = env_file

@@ -27,7 +27,8 @@ class Misused(Exception):  # noqa: N818 - the same, and the command line is at f
     """What was typed cannot be; the text says what can."""
 
 
-env_file = Path(".env")
+ENV_FILE = Path(".env")
+env_file = ENV_FILE
 """Where settings are read that the environment does not hold; the option --env-file names another."""
 
 

@@ -243,6 +243,64 @@ async def test_recorded_at_never_goes_back_for_an_item(worker: asyncpg.Connectio
     assert await worker.fetchval("SELECT min(recorded_at) FROM stock.movements WHERE version = 2") == late
 
 
+async def test_rule_10_the_last_alert_is_the_last_change_to_a_level_that_is_not_ok(worker: asyncpg.Connection) -> None:
+    noon, hour = datetime(2026, 2, 2, 12, tzinfo=UTC), timedelta(hours=1)
+    for at, (reference_id, quantity) in enumerate([("R", 5), ("S", 1), ("T", 50), ("U", 50)]):
+        restock = message("restock", reference_id=reference_id, lines=[line("a", quantity)])
+        await handle_batch(worker, [restock], Policy(), clock=noon + at * hour)
+    row = await one(worker, "SELECT level, last_alerted_at, level_since FROM stock.items")
+    assert tuple(row) == ("ok", noon, noon + 2 * hour)
+    changes = [(e["previous_level"], e["level"], e["version"]) for e in await published(worker, "alert-level-changed")]
+    assert changes == [("ok", "low", 1), ("low", "ok", 3)]
+
+
+async def test_section_2_who_what_when_and_why_are_on_the_row_and_in_its_event(worker: asyncpg.Connection) -> None:
+    said = {"occurred_at": "2026-01-31T12:00:00+01:00", "actor": "Ada", "actor_id": SITE.replace("1", "A")}
+    lines = [line("a", 1, reason="broken"), line("b", 1, note="wet")]
+    await apply(worker, message("restock", reference_id="R", lines=lines, reason="monthly", note="as ever", **said))
+    rows = await worker.fetch(
+        "SELECT actor, actor_id::text, occurred_at, reason, note FROM stock.movements ORDER BY item_id"
+    )
+    who = ("Ada", SITE.replace("1", "a"), datetime(2026, 1, 31, 11, tzinfo=UTC))
+    assert [tuple(row) for row in rows] == [(*who, "broken", "as ever"), (*who, "monthly", "wet")]
+    (first, second) = await published(worker, "stock-changed")
+    assert (first["actor"], first["actor_id"], first["occurred_at"]) == (*who[:2], "2026-01-31T11:00:00Z")
+    assert [(e["reason"], e["note"], e["sku"]) for e in (first, second)] == [
+        ("broken", "as ever", None),
+        ("monthly", "wet", None),
+    ]
+
+
+async def test_section_6_applied_is_told_unless_the_deployment_wants_it_not(worker: asyncpg.Connection) -> None:
+    batch = [
+        message("restock", reference_id="R", lines=[line("a", 1)]),
+        message("stock-adjustment", reference_id="A", type="damage", atomic=False, lines=[line("a", 1), line("b", 1)]),
+        message("order-cancelled", order_id="O"),
+        message("order-placed", order_id="O", lines=[line("a", 1)]),
+    ]
+    outcomes = await handle_batch(worker, batch, Policy(emit_applied=False))
+    assert [outcome.kind.value for outcome in outcomes] == ["applied", "partly_applied", "no_effect", "superseded"]
+    assert await published(worker, "adjustment-applied") == []
+    assert [e["reference_id"] for e in await published(worker, "adjustment-rejected")] == ["A"]
+    assert len(await published(worker, "stock-changed")) == 2
+
+
+async def test_cases_decided_a_return_that_is_booked_blind_keeps_its_own_source(worker: asyncpg.Connection) -> None:
+    then = datetime(2026, 1, 1, tzinfo=UTC)
+    back = message("return-received", reference_id="B", order_id="never", lines=[line("a", 2, condition="damaged")])
+    assert isinstance(back, Command)
+    await handle_batch(worker, [back], Policy(), clock=then)
+    await end_parked(worker, Policy(), ttl=timedelta(hours=1), limit=10, clock=then + timedelta(hours=2))
+    told = await published(worker, "stock-changed")
+    assert [(e["type"], e["quantity"], e["last_of_command"]) for e in told] == [
+        ("return", 2, False),
+        ("damage", -2, True),
+    ]
+    assert {(e["source"]["topic"], e["source"]["offset"], e["order_id"]) for e in told} == {
+        ("return-received", back.source.offset, None)
+    }
+
+
 async def test_variants_are_items_of_their_own_and_null_equals_null(worker: asyncpg.Connection) -> None:
     red, blue = product("r"), product("s")
     lines = [line("a", 1), line("a", 2, variant_id=red), line("a", 4, variant_id=blue), line("a", 8)]

@@ -61,8 +61,13 @@ async def make_topics(bootstrap: str, prefix: str, partitions: int = PARTITIONS)
     names = [*COMMAND_TOPICS, *EVENT_TOPICS, *map(dead_letter_topic, COMMAND_TOPICS)]
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
+
+    async def seen() -> bool:
+        return {prefix + name for name in names} <= {topic["topic"] for topic in await admin.describe_topics()}
+
     try:
         await admin.create_topics([NewTopic(prefix + name, partitions, 1) for name in names])
+        await until(seen)  # the broker that is asked learns of them a moment after the controller
     finally:
         await admin.close()
 

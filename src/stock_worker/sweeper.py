@@ -44,6 +44,7 @@ class Sweeper:
         self.policy = Policy(topic_prefix=settings.topic_prefix, emit_applied=settings.emit_applied)
         self._wake, self._sleep, self._clock = wake, sleep, clock
         self._connection: Connection | None = None
+        self._failed_with: str | None = None
 
     async def run(self) -> NoReturn:
         """Sweep for ever. Raises Stop; every other fault is told and tried again with the next sweep."""
@@ -52,15 +53,14 @@ class Sweeper:
                 try:
                     while await self.sweep() == _AT_ONCE:
                         pass
+                    self._failed_with = None
                 except Stop:
                     raise
                 except Exception as error:
                     self._discard_connection()
                     if reaction(error) is Stop:
                         raise Stop(f"sweeper: {one_line(error)}") from error
-                    is_ours = not issubclass(reaction(error), Retry)
-                    level = logging.ERROR if is_ours else logging.WARNING
-                    say(logger, level, "sweep failed, tried again with the next", error=one_line(error))
+                    self._tell(error)
                 await self._sleep(_EVERY_S)
         finally:
             self._discard_connection()
@@ -78,6 +78,14 @@ class Sweeper:
             self.metrics.count((command.source.topic.removeprefix(prefix), outcome) for command, outcome in ended)
             say(logger, logging.INFO, "parked commands ended", commands=len(ended))
         return len(ended)
+
+    def _tell(self, error: Exception) -> None:
+        """Say why a sweep failed, once for as long as the reason is the same: a server can be away for hours."""
+        words = one_line(error)
+        if words != self._failed_with:
+            level = logging.WARNING if issubclass(reaction(error), Retry) else logging.ERROR
+            say(logger, level, "sweep failed, tried again with each that follows", error=words)
+        self._failed_with = words
 
     def _discard_connection(self) -> None:
         connection, self._connection = self._connection, None

@@ -79,3 +79,18 @@ async def test_a_sweep_that_fails_is_tried_again_and_one_that_cannot_work_stops(
     with pytest.raises(Stop, match="permission denied"):
         await sweeper.run()
     assert passes == [5.0, 5.0, 5.0]
+
+
+async def test_a_database_that_is_away_is_told_once(shop: Shop, caplog: pytest.LogCaptureFixture) -> None:
+    away = shop.settings.model_copy(update={"database_url": "postgresql://a:b@127.0.0.1:1/c"})
+    passes: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        passes.append(seconds)
+        if len(passes) == 4:
+            raise asyncio.CancelledError
+
+    sweeper = Sweeper(away, Metrics(), wake=asyncio.Event(), sleep=sleep)
+    with caplog.at_level("WARNING"), pytest.raises(asyncio.CancelledError):
+        await sweeper.run()
+    assert len([line for line in caplog.messages if "sweep failed" in line]) == 1

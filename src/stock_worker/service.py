@@ -36,7 +36,7 @@ from stock_worker.worker import Worker
 
 logger = logging.getLogger(__name__)
 
-_FINISH_BATCH_S: Final = 11.0
+_FINISH_BATCH_S: Final = 9.0
 _FINISH_SENDS_S: Final = 11.0
 """With the group's goodbye beside the sends, and what is left cancelled, the end comes within 25 s."""
 _LOOK_EVERY_S: Final = 5.0

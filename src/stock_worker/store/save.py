@@ -8,11 +8,9 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import Table
-
 from stock_worker.core.model import Command, Level, Movement, Outcome, Record
 from stock_worker.core.state import Order, OrderLine, World
-from stock_worker.store import tables
+from stock_worker.store.columns import COPIED
 from stock_worker.store.sql import statements
 
 if TYPE_CHECKING:
@@ -31,17 +29,17 @@ async def save(connection: "Connection", world: World, *, fingerprint_version: i
         await _save_default_locations(connection, world)
         await _save_items(connection, world)
         await _save_places(connection, world)
-        await _copy(connection, tables.movements, [_movement(world, row) for row in changes.movements])
+        await _copy(connection, "movements", [_movement(world, row) for row in changes.movements])
     await _save_orders(connection, world)
     if changes.decided:
         rows = [_reference(world, decided.command, decided.outcome, fingerprint_version) for decided in changes.decided]
         rows.sort(key=lambda row: (row[0], row[5], row[6]))
-        await _copy(connection, tables.references, rows)
+        await _copy(connection, "references", rows)
     if changes.unparked:
         await connection.execute(SQL["unpark"], *map(list, zip(*changes.unparked, strict=True)))
     if changes.parked:
         parked = [_parked(world, command, fingerprint_version) for command in changes.parked.values()]
-        await _copy(connection, tables.parked_commands, parked)
+        await _copy(connection, "parked_commands", parked)
 
 
 async def save_dead_letters(
@@ -55,12 +53,12 @@ async def save_dead_letters(
         )
         for r, site_id, reason, detail in letters
     ]
-    await _copy(connection, tables.dead_letters, rows)
+    await _copy(connection, "dead_letters", rows)
 
 
 async def save_outbox(connection: "Connection", rows: Sequence[tuple[Any, ...]]) -> None:
     """Put events and dead letters into the outbox, in order; columns in the table's order."""
-    await _copy(connection, tables.outbox, rows)
+    await _copy(connection, "outbox", rows)
 
 
 def header_columns(headers: Iterable[tuple[str, bytes | None]]) -> tuple[list[str], list[bytes | None]]:
@@ -69,10 +67,9 @@ def header_columns(headers: Iterable[tuple[str, bytes | None]]) -> tuple[list[st
     return [name for name, _ in pairs], [value for _, value in pairs]
 
 
-async def _copy(connection: "Connection", table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
-    """Append rows whose columns stand in the table's own order, without the one that the database numbers."""
-    columns = [column.name for column in table.columns if column.identity is None]
-    await connection.copy_records_to_table(table.name, schema_name=table.schema, columns=columns, records=rows)
+async def _copy(connection: "Connection", table: str, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Append rows whose columns stand in the order of `COPIED`."""
+    await connection.copy_records_to_table(table, schema_name="stock", columns=COPIED[table], records=rows)
 
 
 async def _save_default_locations(connection: "Connection", world: World) -> None:
@@ -125,7 +122,7 @@ async def _save_orders(connection: "Connection", world: World) -> None:
     new = [pair for pair in changes.lines.values() if not pair[1].stored]
     old = [pair for pair in changes.lines.values() if pair[1].stored]
     if new:
-        await _copy(connection, tables.order_lines, [_new_line(world, *pair) for pair in new])
+        await _copy(connection, "order_lines", [_new_line(world, *pair) for pair in new])
     if old:
         columns = map(list, zip(*(_old_line(*pair) for pair in old), strict=True))
         await connection.execute(SQL["update_order_lines"], *columns)

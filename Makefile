@@ -9,6 +9,11 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.setup-done
 PYTEST := $(BIN)/python -m pytest
+# Two at once, each with servers of its own: the long tests wait more than they compute. A file's tests stay together.
+BY_TWO := -n 2 --dist loadfile --no-loadscope-reorder
+
+# Some images forbid Python to keep bytecode: then each process that a test starts compiles for a second.
+unexport PYTHONDONTWRITEBYTECODE
 
 help: ## This list (the first target, so plain `make` prints it)
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z\/-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,7 +28,7 @@ demo: $(STAMP) ## Real Kafka, real PostgreSQL, orders in, stock and alert events
 # ---------------------------------------------------------------- tests
 
 test: $(STAMP) ## Every test, on a real Kafka and a real PostgreSQL
-	@$(PYTEST) -q --durations=15 tests
+	@$(PYTEST) -q $(BY_TWO) --durations=15 tests
 
 test/core: $(STAMP) ## The rules, in memory
 	@$(PYTEST) -q tests/core
@@ -51,7 +56,11 @@ bench: $(STAMP) ## Throughput and latency beside two peers; writes CSV
 
 # ---------------------------------------------------------------- checks
 
-check: format lint types layers migrations contracts docs ## Everything that must hold before a commit
+check: format lint types layers $(if $(TESTED),,check/tests) ## Everything that must hold before a commit
+
+# migrations, contracts and docs in one run. With TESTED=yes they are left out: `make test` has just run them.
+check/tests: $(STAMP)
+	@$(PYTEST) -q tests/laws tests/store/test_migration.py
 
 format: $(STAMP) ## Is the code formatted? (`make fmt` does it)
 	@$(BIN)/ruff format --check .
@@ -66,7 +75,7 @@ layers: $(STAMP) ## Imports go one way
 	@$(BIN)/lint-imports
 
 migrations: $(STAMP) ## Migrated catalogs against the tables in code
-	@$(PYTEST) -q tests/store -k migration
+	@$(PYTEST) -q tests/store/test_migration.py
 
 contracts: $(STAMP) ## contracts/ against the code, both ways
 	@$(PYTEST) -q tests/laws -k "not docs"
@@ -102,4 +111,4 @@ $(STAMP): pyproject.toml requirements.lock
 	@touch $@
 
 .PHONY: help setup demo test test/core test/wire test/store test/flow test/chaos test/devstack test/laws bench \
-	check format lint types layers migrations contracts docs fmt lock clean
+	check check/tests format lint types layers migrations contracts docs fmt lock clean

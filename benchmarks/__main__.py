@@ -53,7 +53,9 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))  # leave nothing behind either way
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # a topic that is being made has no leader at first
     try:
-        with stack(say=_say, postgres_settings=POSTGRES_SETTINGS, kafka_settings=KAFKA_SETTINGS) as started:
+        with stack(
+            say=_say, postgres_settings=POSTGRES_SETTINGS, kafka_settings=KAFKA_SETTINGS, measured=True
+        ) as started:
             uvloop.run(_measure(started, wanted))
     except (ContenderFailed, StartFailed) as fault:
         _say(str(fault))

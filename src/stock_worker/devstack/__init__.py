@@ -42,14 +42,16 @@ def stack(
     postgres_settings: Mapping[str, str] = NOTHING,
     kafka_settings: Mapping[str, str] = NOTHING,
     environment: Mapping[str, str] | None = None,
+    measured: bool = False,
 ) -> Iterator[Stack]:
     """Start a stack, and end it when the block is left.
 
     Settings are the servers' own names and values; they do not reach a server that the environment names. Pass an
-    empty environment for servers of one's own whatever is named, for tests that crash them. Raises StartFailed.
+    empty environment for servers of one's own whatever is named, for tests that crash them. A broker that is `measured`
+    compiles its code as any would; another does it once and quickly, for a life of minutes. Raises StartFailed.
     """
     named = os.environ if environment is None else environment
-    settings = Settings(kafka_settings, postgres_settings)
+    settings = Settings(kafka_settings, postgres_settings, measured)
     choice = choose(named, docker_fault)
     with ExitStack() as leaving:
         try:
@@ -66,10 +68,11 @@ def stack(
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the caller changes about the servers, by their own names."""
+    """What the caller says of the servers: their own settings by name, and whether they are measured."""
 
     kafka: Mapping[str, str]
     postgres: Mapping[str, str]
+    measured: bool
 
 
 def _start(
@@ -85,7 +88,7 @@ def _start(
         if choice.kafka is Way.NAMED:
             return None, _answering(KAFKA_VARIABLE, named[KAFKA_VARIABLE])
         if room and jars:
-            return kafka.start_kafka(room, jars, settings.kafka)
+            return kafka.start_kafka(room, jars, settings.kafka, measured=settings.measured)
         from stock_worker.devstack import containers  # noqa: PLC0415 - imports testcontainers
 
         return containers.kafka_container(leaving, settings.kafka)

@@ -329,13 +329,14 @@ def test_rule_5_a_parked_command_whose_order_came_is_not_ended() -> None:
         ((restock(line("n", 10), ref="1"),), [("ok", "low")]),
         ((restock(line("n", 4), ref="1"), place("O", line("n", 1))), [("ok", "low"), ("low", "critical")]),
         ((restock(line("n", 20), ref="1"), place("O", line("n", 20))), [("ok", "out")]),
-        ((restock(line("n", 20), ref="1"), place("O", line("n", 9), line("n", 8))), [("ok", "critical")]),
+        ((restock(line("n", 20), ref="1"), place("O", line("n", 12), line("n", 5))), [("ok", "critical")]),
+        ((restock(line("n", 10), ref="1"), give_back(None, line("n", 5, damaged=True), ref="r")), [("ok", "low")]),
         (
             (restock(line("n", 20), ref="1"), place("O", line("n", 15)), cancel_whole("O")),
             [("ok", "low"), ("low", "ok")],
         ),
     ],
-    ids=["starts at ok", "low at 10", "critical at 3", "out at 0", "once per command", "and back"],
+    ids=["starts at ok", "low at 10", "critical at 3", "out at 0", "not once a row", "nor half-way", "and back"],
 )
 def test_rule_10_each_change_of_level_alerts_once(commands: tuple, levels: list[tuple[str, str]]) -> None:
     opened = world()

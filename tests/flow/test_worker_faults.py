@@ -14,6 +14,7 @@ from stock_worker.faults import Stop
 from stock_worker.gauges import Gauges, _next_slice, audit
 from stock_worker.intake import Entry
 from stock_worker.wire.decode import decode
+from stock_worker.worker import Breaker, Held
 from tests.flow.conftest import Before
 from tests.flow.running import Shop, restock, running, until
 
@@ -169,6 +170,30 @@ async def test_too_many_bugs_hold_consumption_and_the_offsets_stay(
         await mended.decided(9)
 
         assert mended.outcomes() == {"applied": 9}
+
+
+@pytest.mark.parametrize(
+    ("bugs_at_s", "opens"),
+    [
+        ([0, 1], False),
+        ([0, 1, 2], True),
+        ([0, 5, 10], True),
+        ([0, 5, 10.1], False),
+        ([0, 9, 18, 19], True),
+        ([0, 9, 18, 27, 36], False),
+    ],
+    ids=["too few", "enough", "just within the window", "the first is forgotten", "the last three", "ever so many"],
+)
+def test_the_breaker_opens_at_the_third_bug_within_its_ten_seconds(bugs_at_s: list[float], *, opens: bool) -> None:
+    breaker = Breaker(faults=3, window_s=10)
+    for at in bugs_at_s[:-1]:
+        breaker.count(at)
+    if opens:
+        with pytest.raises(Held):
+            breaker.count(bugs_at_s[-1])
+    else:
+        breaker.count(bugs_at_s[-1])
+    assert breaker.is_open is opens
 
 
 async def test_bugs_far_apart_do_not_open_the_breaker(shop: Shop, before_handling: Callable[[Before], None]) -> None:

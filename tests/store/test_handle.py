@@ -136,6 +136,16 @@ async def test_rule_5_a_command_waits_in_the_database_until_its_order_is_placed(
     assert told == ["R", "O", "F"]
 
 
+async def test_rule_5_what_waits_in_the_database_is_decided_in_arrival_order(worker: asyncpg.Connection) -> None:
+    await apply(worker, message("restock", reference_id="R", lines=[line("a", 10)]))
+    for topic, name in (("return-received", "Z"), ("order-fulfilled", "Y"), ("order-cancelled", "X")):
+        early = message(topic, reference_id=name, order_id="O", lines=[{"line_id": "1", "quantity": 1}])
+        assert await apply(worker, early) == ["parked"]
+    await apply(worker, message("order-placed", order_id="O", lines=[line("a", 3)]))
+    told = [e["reference_id"] for e in await published(worker, "adjustment-applied")]
+    assert told == ["R", "O", "Z", "Y", "X"]
+
+
 async def test_rule_5_the_sweep_ends_what_waited_too_long(worker: asyncpg.Connection) -> None:
     then = datetime(2026, 1, 1, tzinfo=UTC)
     batch = [
@@ -199,9 +209,10 @@ async def test_rule_2_a_batch_that_fails_leaves_nothing(worker: asyncpg.Connecti
     bad = message("restock", reference_id="S", lines=[line("b", 1)])
     assert isinstance(bad, Command)
     broken = Command(**{f: getattr(bad, f) for f in Command.__slots__} | {"actor": "nul \x00 in text"})
+    poison = decode(record("restock", b"{not json"), "restock")
     with pytest.raises(asyncpg.PostgresError):
-        await handle_batch(worker, [good, broken], policy)
-    for table in ("items", "movements", "references", "outbox", "locations"):
+        await handle_batch(worker, [poison, good, broken], policy)
+    for table in ("dead_letters", "outbox", "movements", "references", "locations", "items"):
         assert await count(worker, table) == 0
     assert [outcome.kind.value for outcome in await handle_batch(worker, [good], policy)] == ["applied"]
 

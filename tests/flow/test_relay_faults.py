@@ -88,6 +88,25 @@ async def test_a_relay_that_wakes_after_another_took_over_publishes_nothing_old(
         assert "old" in newest.values()
 
 
+async def test_a_relay_that_wakes_after_its_shards_were_inherited_publishes_nothing_old(outlet: Outlet) -> None:
+    """Nobody took its slot meanwhile: only who published what it had left behind can have fenced it."""
+    await outlet.topic(LEVEL)
+    with outlet.process("freezes before it sends") as process:
+        await until(lambda: _all_belong_to(outlet, 0))
+        async with outlet.relaying(idle_max_s=1.0) as other:
+            await until(lambda: len(other.shards) == 8)
+            await outlet.write(*(outlet.event(key, "old") for key in KEYS))
+            await until(lambda: psutil.Process(process.pid).status() == psutil.STATUS_STOPPED)
+            await until(lambda: len(other.shards) == 16)
+            await outlet.drained()
+            await outlet.write(*(outlet.event(key, "new") for key in KEYS))
+            await outlet.drained()
+            os.kill(process.pid, signal.SIGCONT)
+            await until(lambda: _live_is(outlet, 2))  # its next life: what it had in its hands is gone
+    newest = {key: said[-1] for key, said in values(await outlet.published()).items()}
+    assert newest == dict.fromkeys(KEYS, "new")
+
+
 async def _all_belong_to(outlet: Outlet, slot: int) -> bool:
     return list((await outlet.shards()).values()) == [slot] * 16
 

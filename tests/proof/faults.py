@@ -57,10 +57,10 @@ async def run(stack: Stack, say: Say) -> Report:
         without = await pytest_on(clean, tests, stack, CLEAN_MAX_S)
         failures += unfit(without, tests)
         for number, fault in enumerate(FAULTS, 1):
-            found, row = await _judge(fault, clean, place / str(number), stack, without)
+            found, row, words = await _judge(fault, clean, place / str(number), stack, without)
             failures += found
             rows.append(row)
-            say(f"{number}/{len(FAULTS)} {fault.name}: {'; '.join(found) or row[-2]}")
+            say(f"{number}/{len(FAULTS)} {fault.name}: {'; '.join(found) or words}")
     caught = sum(row[-2] != NOT_CAUGHT for row in rows)
     figures = (
         ("faults planted", str(len(FAULTS))),
@@ -78,19 +78,20 @@ NOT_CAUGHT: Final = "not caught"
 
 async def _judge(
     fault: Fault, clean: Path, place: Path, stack: Stack, without: Run
-) -> tuple[list[str], tuple[str, ...]]:
-    """Plant one fault and run its tests; gives what is wrong, and the fault's row of the table."""
+) -> tuple[list[str], tuple[str, ...], str]:
+    """Plant one fault and run its tests; gives what is wrong, the fault's row of the table, and what a test said."""
     names = ", ".join(name_of(test) for test in fault.caught_by)
     found = plant(fault.edits, shutil.copytree(clean, place, symlinks=True))
     if found:
-        return [f"{fault.name}: {each}" for each in found], (fault.name, fault.breaks, names, NOT_CAUGHT, "")
+        return [f"{fault.name}: {each}" for each in found], (fault.name, fault.breaks, names, NOT_CAUGHT, ""), ""
     with_it = await pytest_on(place, fault.caught_by, stack, FAULTY_MAX_S)
     shutil.rmtree(place)
     found = [f"{fault.name}: {each}" for each in escaped(with_it, fault.caught_by)]
     found += [f"{fault.name}: {test} does not pass without it" for test in fault.caught_by if unfit(without, [test])]
-    errors = [phase.error for test in fault.caught_by for phase in failing(with_it.said, test)[:1]]
-    says = NOT_CAUGHT if found else ", ".join(dict.fromkeys(errors))
-    return found, (fault.name, fault.breaks, names, says, f"{with_it.seconds:.0f}")
+    first = [phase for test in fault.caught_by for phase in failing(with_it.said, test)[:1]]
+    says = NOT_CAUGHT if found else ", ".join(dict.fromkeys(phase.error for phase in first))
+    words = "; ".join(f"{phase.error}: {phase.words}" for phase in first)
+    return found, (fault.name, fault.breaks, names, says, f"{with_it.seconds:.0f}"), words
 
 
 # ---------------------------------------------------------------- the copy

@@ -106,10 +106,7 @@ FAULTS: Final = (
         "a takeover without a fence",
         "Section 6: a relay publishes for a dead one with its own producer; one that only slept wakes and sends on.",
         (Edit("relay/life.py", "publisher = await self._open(dead)", "publisher = await self._open(self._slot)"),),
-        (
-            RELAY_FAULTS + "test_a_relay_that_wakes_after_another_took_over_publishes_nothing_old"
-            "[fenced-the other was beside it]",
-        ),
+        (RELAY_FAULTS + "test_a_relay_that_wakes_after_its_shards_were_inherited_publishes_nothing_old",),
     ),
     Fault(
         "ce_id is drawn when it is published",

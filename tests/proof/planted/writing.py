@@ -18,12 +18,12 @@ FAULTS: Final = (
         (
             Edit(
                 "store/save.py",
-                "await _copy(connection, tables.references, rows)",
-                "names = [column.name for column in tables.references.columns]\n"
-                "        places = ', '.join(f'${n}' for n in range(1, len(names) + 1))\n"
-                "        await connection.executemany(\n"
-                "            f'INSERT INTO stock.references ({\", \".join(names)}) VALUES ({places}) '\n"
-                "            'ON CONFLICT DO NOTHING', rows)",
+                "        rows.sort(key=lambda row: (row[0], row[5], row[6]))\n",
+                "        rows.sort(key=lambda row: (row[0], row[5], row[6]))\n"
+                "        places = ', '.join(f'${n}' for n in range(1, len(rows[0]) + 1))\n"
+                "        passing_over = f'INSERT INTO stock.references VALUES ({places}) ON CONFLICT DO NOTHING'\n"
+                "        await connection.executemany(passing_over, rows)\n"
+                "        rows = []\n",
             ),
         ),
         (TOGETHER + "test_rule_1_of_two_meanings_that_one_reference_is_given_at_once_one_stands",),

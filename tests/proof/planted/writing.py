@@ -7,7 +7,8 @@ from tests.proof.planted.fault import Edit, Fault
 GUARDS: Final = "tests/store/test_guards.py::"
 HANDLE: Final = "tests/store/test_handle.py::"
 TOGETHER: Final = "tests/store/test_handle_together.py::"
-SAVE: Final = "    await save(connection, world, fingerprint_version=FINGERPRINT_VERSION)\n"
+SAVING: Final = "    saving = "
+"""Where what was decided begins to be written."""
 APART: Final = '    await connection.execute("COMMIT")\n    await connection.execute("BEGIN")\n'
 """The transaction is cut in two."""
 
@@ -34,10 +35,14 @@ FAULTS: Final = (
         (
             Edit(
                 "handle.py",
-                SAVE,
-                "    await save_outbox(connection, _event_rows(world, conflicts, policy))\n" + APART + SAVE,
+                "        rows = await _event_rows(world, conflicts, policy)\n",
+                "        rows = list[OutboxRow]()\n",
             ),
-            Edit("handle.py", "    rows = _event_rows(world, conflicts, policy)\n", "    rows: list[OutboxRow] = []\n"),
+            Edit(
+                "handle.py",
+                SAVING,
+                "    await save_outbox(connection, await _event_rows(world, conflicts, policy))\n" + APART + SAVING,
+            ),
         ),
         (HANDLE + "test_rule_2_a_batch_that_fails_leaves_nothing",),
     ),
@@ -45,11 +50,12 @@ FAULTS: Final = (
         "dead letters in a transaction of their own",
         "Rule 2: they are committed before their neighbours; when those fail, the redelivery takes them for told.",
         (
-            Edit("handle.py", SAVE, ""),
+            Edit("handle.py", "        await save_dead_letters(connection, kept, world.recorded_at)\n", ""),
             Edit(
                 "handle.py",
-                "    rows = _event_rows(world, conflicts, policy)\n",
-                APART + SAVE + "    rows = _event_rows(world, conflicts, policy)\n",
+                SAVING,
+                "    apart = [(letter.record, letter.site_id, letter.reason, letter.detail) for letter in fresh]\n"
+                "    await save_dead_letters(connection, apart, world.recorded_at)\n" + APART + SAVING,
             ),
         ),
         (HANDLE + "test_rule_2_a_batch_that_fails_leaves_nothing",),

@@ -30,7 +30,9 @@ SOURCE: Final = ROOT / "src" / "stock_worker"
 CLEAN_MAX_S: Final = 900.0
 FAULTY_MAX_S: Final = 240.0
 """Far more than any test's own deadline: whoever is still at it then hangs."""
-BROKEN: Final = frozenset({"ImportError", "ModuleNotFoundError", "NameError", "SyntaxError", "UnboundLocalError"})
+BROKEN: Final = frozenset(
+    {"AttributeError", "ImportError", "ModuleNotFoundError", "NameError", "SyntaxError", "UnboundLocalError"}
+)
 """What a fault raises that was planted so badly that the product does not run at all."""
 
 
@@ -109,6 +111,11 @@ def package_in(place: Path) -> Path:
     return place / "src" / "stock_worker"
 
 
+def beside(place: Path, ending: str) -> Path:
+    """Where a run on a copy writes: not in the copy, which the faults are planted in after the first run."""
+    return place.with_name(f"{place.name}.{ending}")
+
+
 def plant(edits: Sequence[Edit], place: Path) -> list[str]:
     """Make the edits in a copy. Gives what is wrong with them: a text that is not there once, or code that is none."""
     wrong = []
@@ -137,7 +144,8 @@ def plant(edits: Sequence[Edit], place: Path) -> list[str]:
 
 async def pytest_on(place: Path, tests: Sequence[str], stack: Stack, most_s: float) -> Run:
     """Run tests on a copy, against this stack. One test is enough to stop at where only one has to fail."""
-    testimony = place / "testimony.jsonl"
+    testimony = beside(place, "jsonl")
+    testimony.unlink(missing_ok=True)
     command = [
         *(sys.executable, "-m", "pytest", "-q", "-p", "tests.proof.witness", "-p", "no:cacheprovider"),
         *("--package", str(package_in(place)), "--testimony", str(testimony)),
@@ -145,7 +153,7 @@ async def pytest_on(place: Path, tests: Sequence[str], stack: Stack, most_s: flo
         *tests,
     ]
     began = monotonic()
-    with (place / "pytest.log").open("w+b") as log:
+    with beside(place, "log").open("w+b") as log:
         process = await asyncio.create_subprocess_exec(
             *command,
             cwd=ROOT,
@@ -175,7 +183,7 @@ def _environment(place: Path, stack: Stack) -> Mapping[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("STOCK_", "PYTEST_"))}
     return kept | {
         "PYTHONPATH": str(place / "src"),
-        "HYPOTHESIS_STORAGE_DIRECTORY": str(place / "hypothesis"),
+        "HYPOTHESIS_STORAGE_DIRECTORY": str(beside(place, "hypothesis")),
         KAFKA_VARIABLE: stack.kafka_bootstrap,
         DATABASE_VARIABLE: stack.database_url,
     }
@@ -211,8 +219,10 @@ def escaped(with_it: Run, tests: Sequence[str]) -> list[str]:
     for test in tests:
         failed = failing(with_it.said, test)
         if not failed:
-            setup = [phase for phase in with_it.said.phases if belongs(phase, test) and phase.outcome == "failed"]
-            wrong.append(f"{test} " + (f"failed in {setup[0].phase}: {setup[0].words}" if setup else "passes with it"))
+            phases = [phase for phase in with_it.said.phases if belongs(phase, test)]
+            other = [f"failed in {phase.phase}: {phase.words}" for phase in phases if phase.outcome == "failed"]
+            did = "passes with it" if phases else f"did not run: {with_it.last_words}"
+            wrong.append(f"{test} {(other or [did])[0]}")
         wrong += [f"it does not even run: {each.error} {each.words}" for each in failed if each.error in BROKEN]
     return wrong
 

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.proof.faults import Run, copy_of_the_product, escaped, package_in, plant, unfit
+from stock_worker.devstack import Stack
+from tests.proof.faults import Run, copy_of_the_product, escaped, package_in, plant, pytest_on, unfit
 from tests.proof.planted import Edit
 from tests.proof.witness import Phase, Witnessed
 
@@ -27,8 +28,8 @@ def ran(*phases: Phase, strange: list[str] | None = None, was_ended: bool = Fals
         (ran(FAILED), None),
         (ran(FAILED._replace(test=f"{TEST}[row 1]"), PASSED._replace(test=f"{TEST}[row 2]")), None),
         (ran(PASSED), "passes with it"),
-        (ran(), "passes with it"),
-        (ran(FAILED._replace(test=f"{TEST}_too")), "passes with it"),
+        (ran(), "did not run: the last words"),
+        (ran(FAILED._replace(test=f"{TEST}_too")), "did not run"),
         (ran(NO_SETUP), "failed in setup"),
         (ran(NO_NAME), "does not even run"),
         (ran(FAILED, was_ended=True), "hung"),
@@ -47,7 +48,9 @@ def test_a_fault_is_caught_by_what_its_test_says_itself(with_it: Run, words: str
 
 
 def test_of_several_tests_each_has_to_fail() -> None:
-    assert escaped(ran(FAILED), [TEST, "tests/x.py::test_other"]) == ["tests/x.py::test_other passes with it"]
+    assert escaped(ran(FAILED), [TEST, "tests/x.py::test_other"]) == [
+        "tests/x.py::test_other did not run: the last words"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -90,3 +93,17 @@ def test_a_fault_is_planted_in_a_copy_where_its_text_stands_once(edit: Edit, wor
     else:
         assert words in wrong[0]
     assert (copy / "migrations" / "versions").is_dir()
+
+
+async def test_the_tests_of_a_fault_run_on_the_copy_it_is_planted_in(tmp_path: Path) -> None:
+    """Once whole, once with a fault, once so broken that the tests cannot even be collected."""
+    nowhere = Stack("nowhere:9", "postgresql://nobody@nowhere/nothing", "none", None, None, None)
+    rule_4 = ["tests/core/test_rules.py::test_rule_4_goods_that_left_have_left_even_below_zero"]
+    copy = copy_of_the_product(tmp_path / "copy")
+    assert unfit(await pytest_on(copy, rule_4, nowhere, 120), rule_4) == []
+    assert plant([Edit("core/booking.py", "item.on_hand += quantity", "item.on_hand = abs(item.on_hand)")], copy) == []
+    assert escaped(await pytest_on(copy, rule_4, nowhere, 120), rule_4) == []
+    assert plant([Edit("core/alerts.py", "BUILT_IN: Final", "GIVEN: Final")], copy) == []
+    (found,) = escaped(await pytest_on(copy, rule_4, nowhere, 120), rule_4)
+    assert "did not run" in found
+    assert escaped(await pytest_on(copy, rule_4, nowhere, 0.1), rule_4)[0].startswith("its tests hung")

@@ -82,10 +82,7 @@ FAULTS: Final = (
         "items that are locked are skipped",
         "Rule 2: FOR UPDATE SKIP LOCKED leaves out of a batch the items that another works on.",
         (Edit("store/queries/batch.sql", "ORDER BY item_id FOR UPDATE;", "ORDER BY item_id FOR UPDATE SKIP LOCKED;"),),
-        (
-            TOGETHER + "test_rule_2_a_batch_that_waited_for_an_item_decides_on_what_was_left_of_it",
-            HANDLE + "test_two_workers_on_the_same_items_and_orders_lose_and_double_nothing",
-        ),
+        (HANDLE + "test_two_workers_on_the_same_items_and_orders_lose_and_double_nothing",),
     ),
     Fault(
         "orders are locked as they come",

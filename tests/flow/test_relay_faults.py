@@ -92,8 +92,8 @@ async def test_a_relay_that_wakes_after_its_shards_were_inherited_publishes_noth
     """Nobody took its slot meanwhile: only who published what it had left behind can have fenced it."""
     await outlet.topic(LEVEL)
     with outlet.process("freezes before it sends") as process:
-        await until(lambda: _all_belong_to(outlet, 0))
-        async with outlet.relaying(idle_max_s=1.0) as other:
+        await until(lambda: _all_belong_to(outlet, 0), patience_s=60)  # a process has to start
+        async with outlet.relaying() as other:
             await until(lambda: len(other.shards) == 8)
             await outlet.write(*(outlet.event(key, "old") for key in KEYS))
             await until(lambda: psutil.Process(process.pid).status() == psutil.STATUS_STOPPED)

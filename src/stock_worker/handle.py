@@ -5,18 +5,19 @@ the dead letters in the same transaction as their neighbours. Source: contract r
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from stock_worker.core import decide, events
 from stock_worker.core.model import Command, ItemKey, Malformed, Outcome, OutcomeKind, Record
 from stock_worker.core.refusals import DEAD_LETTERED, Code
 from stock_worker.core.state import World
-from stock_worker.store.load import clock_now, dead_positions, load, overdue
-from stock_worker.store.save import save, save_dead_letters, save_outbox
+from stock_worker.core.topics import command_topic_of
+from stock_worker.store.load import Waiting, dead_positions, load
+from stock_worker.store.save import save, save_dead_letters, save_outbox, unpark
 from stock_worker.wire.decode import decode
 from stock_worker.wire.encode import OutboxRow, dead_letter_row, event_row
 from stock_worker.wire.fingerprint import FINGERPRINT_VERSION
@@ -60,28 +61,43 @@ async def handle_batch(
     """
     async with _transaction(connection, policy):
         commands = [entry for entry in batch if isinstance(entry, Command)]
-        world = await load(connection, commands, _parked_command(policy), policy.known_items, clock)
+        world = await load(connection, commands, _parked_command, policy.known_items, clock)
         outcomes = [decide.decide(world, entry) if isinstance(entry, Command) else _refuse(entry) for entry in batch]
         await _write(connection, world, list(zip(batch, outcomes, strict=True)), policy)
     return outcomes
 
 
 async def end_parked(
-    connection: "Connection", policy: Policy, *, ttl: timedelta, limit: int, clock: datetime | None = None
+    connection: "Connection", policy: Policy, waiting: Sequence[Waiting], *, clock: datetime | None = None
 ) -> list[tuple[Command, Outcome]]:
-    """End up to `limit` commands that have waited longer than `ttl` for their order. Returns what became of each.
+    """End commands that have waited too long for their order. Returns what became of each.
 
     Decided again under the locks: a command whose order was placed meanwhile is left alone (contract rule 5).
     """
-    decode_parked = _parked_command(policy)
     async with _transaction(connection, policy):
-        before = (clock or await clock_now(connection)) - ttl
-        parked = [decode_parked(record) for record in await overdue(connection, before, limit)]
-        world = await load(connection, parked, decode_parked, policy.known_items, clock, blind=True)
+        parked = [_parked_command(each.record) for each in waiting]
+        world = await load(connection, parked, _parked_command, policy.known_items, clock, blind=True)
         ended = [(command, decide.end_parked(world, command)) for command in parked]
         done = [(command, outcome) for command, outcome in ended if outcome.kind is not OutcomeKind.PARKED]
         await _write(connection, world, done, policy)
     return done
+
+
+async def set_aside_parked(
+    connection: "Connection", policy: Policy, waiting: Waiting, detail: str, *, clock: datetime | None = None
+) -> Outcome | None:
+    """Dead-letter a parked command that cannot be ended, as internal_error; it leaves no reference (rule 13).
+
+    Returns None where another has ended it meanwhile.
+    """
+    entry = Malformed(waiting.record, detail, Code.INTERNAL_ERROR)
+    async with _transaction(connection, policy):
+        if not await unpark(connection, [waiting.reference]):
+            return None
+        world = await load(connection, [], _parked_command, policy.known_items, clock)
+        outcome = _refuse(entry)
+        await _write(connection, world, [(entry, outcome)], policy)
+    return outcome
 
 
 @asynccontextmanager
@@ -167,12 +183,11 @@ def _position(record: Record) -> tuple[str, int, int, int]:
     return record.topic, record.partition, record.offset, record.timestamp_ms
 
 
-def _parked_command(policy: Policy) -> Callable[[Record], Command]:
-    """Decode again what was parked: its bytes were a command then, and decoding only learns, it never unlearns."""
+def _parked_command(record: Record) -> Command:
+    """Decode again what was parked: its bytes were a command then, and decoding only learns, it never unlearns.
 
-    def decode_parked(record: Record) -> Command:
-        command = decode(record, record.topic.removeprefix(policy.topic_prefix))
-        assert isinstance(command, Command), f"a parked record is no command any more: {command.detail}"
-        return command
-
-    return decode_parked
+    The deployment's prefix may have been another one then.
+    """
+    command = decode(record, command_topic_of(record.topic))
+    assert isinstance(command, Command), f"a parked record is no command any more: {command.detail}"
+    return command

@@ -184,8 +184,7 @@ class Worker:
         if bug:
             logger.error("the bug", exc_info=error)
             self.breaker.count(time.monotonic())
-        detail = one_line(error).encode("utf-8", "replace").decode().replace("\0", "")[:_DETAIL_MAX]
-        poison = Malformed(entry.record, detail, Code.INTERNAL_ERROR)
+        poison = Malformed(entry.record, detail_of(error), Code.INTERNAL_ERROR)
         try:
             outcomes = await self.offer(batch, [poison])
         except Quarantine as fault:
@@ -300,3 +299,8 @@ class Worker:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.terminate()
+
+
+def detail_of(error: BaseException) -> str:
+    """Say why a record was set aside, in text that PostgreSQL and Kafka can hold."""
+    return one_line(error).encode("utf-8", "replace").decode().replace("\0", "")[:_DETAIL_MAX]

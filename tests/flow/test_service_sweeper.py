@@ -10,9 +10,11 @@ from stock_worker.core.topics import ORDER_FULFILLED, RETURN_RECEIVED
 from stock_worker.faults import Stop
 from stock_worker.metrics import PREFIX, Metrics
 from stock_worker.sweeper import Sweeper
+from stock_worker.worker import Breaker
 from tests.flow.running import SITE, Shop, product, running
 
 TTL = timedelta(hours=168)
+BREAKER = Breaker(faults=2, window_s=60.0)
 
 
 def _for_an_unknown_order(reference_id: str) -> bytes:
@@ -35,7 +37,7 @@ async def _park(shop: Shop) -> datetime:
 async def test_what_is_over_its_time_ends_and_what_is_not_waits(shop: Shop) -> None:
     over = await _park(shop)
     metrics, wake, now = Metrics(), asyncio.Event(), over
-    sweeper = Sweeper(shop.settings, metrics, wake=wake, clock=lambda: now)
+    sweeper = Sweeper(shop.settings, metrics, wake=wake, breaker=BREAKER, clock=lambda: now)
 
     assert await sweeper.sweep() == 0
     assert not wake.is_set()
@@ -54,7 +56,10 @@ async def test_what_is_over_its_time_ends_and_what_is_not_waits(shop: Shop) -> N
 
 async def test_two_sweepers_end_each_command_once(shop: Shop) -> None:
     over = await _park(shop)
-    sweepers = [Sweeper(shop.settings, Metrics(), wake=asyncio.Event(), clock=lambda: over + TTL) for _ in range(3)]
+    sweepers = [
+        Sweeper(shop.settings, Metrics(), wake=asyncio.Event(), breaker=BREAKER, clock=lambda: over + TTL)
+        for _ in range(3)
+    ]
 
     ended = await asyncio.gather(*(sweeper.sweep() for sweeper in sweepers))
 
@@ -74,7 +79,9 @@ async def test_a_sweep_that_fails_is_tried_again_and_one_that_cannot_work_stops(
         elif len(passes) < 3:
             await shop.tell("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name ~ 'sweeper'")
 
-    sweeper = Sweeper(shop.settings, Metrics(), wake=asyncio.Event(), sleep=sleep, clock=lambda: datetime.now(UTC))
+    sweeper = Sweeper(
+        shop.settings, Metrics(), wake=asyncio.Event(), breaker=BREAKER, sleep=sleep, clock=lambda: datetime.now(UTC)
+    )
 
     with pytest.raises(Stop, match="permission denied"):
         await sweeper.run()
@@ -90,7 +97,54 @@ async def test_a_database_that_is_away_is_told_once(shop: Shop, caplog: pytest.L
         if len(passes) == 4:
             raise asyncio.CancelledError
 
-    sweeper = Sweeper(away, Metrics(), wake=asyncio.Event(), sleep=sleep)
+    sweeper = Sweeper(away, Metrics(), wake=asyncio.Event(), breaker=BREAKER, sleep=sleep)
     with caplog.at_level("WARNING"), pytest.raises(asyncio.CancelledError):
         await sweeper.run()
     assert len([line for line in caplog.messages if "sweep failed" in line]) == 1
+
+
+REFUSE = """
+    CREATE FUNCTION public.refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        IF NEW.reference_id LIKE 'b%' THEN RAISE EXCEPTION 'no' USING ERRCODE = '{}'; END IF; RETURN NEW; END $$;
+    CREATE TRIGGER refuse BEFORE INSERT ON stock.movements FOR EACH ROW EXECUTE FUNCTION public.refuse();
+"""
+
+
+async def test_rule_13_a_command_that_the_database_refuses_keeps_no_other_parked(shop: Shop) -> None:
+    over = await _park(shop)
+    await shop.tell(REFUSE.format("23514"))
+    metrics, breaker = Metrics(), Breaker(faults=1, window_s=60.0)
+    sweeper = Sweeper(shop.settings, metrics, wake=asyncio.Event(), breaker=breaker, clock=lambda: over + TTL)
+
+    assert await sweeper.sweep() == 2
+    assert await sweeper.sweep() == 0
+    sweeper._discard_connection()
+
+    reasons = await shop.ask("SELECT array_agg(topic || ': ' || reason ORDER BY topic) FROM stock.dead_letters")
+    prefix = shop.settings.topic_prefix
+    assert reasons == [f"{prefix}order-fulfilled: order_never_placed", f"{prefix}return-received: internal_error"]
+    assert await shop.ask("SELECT count(*) FROM stock.references") == 1, "what was set aside may be sent again"
+    counted = {"topic": RETURN_RECEIVED, "reason": "internal_error"}
+    assert metrics.registry.get_sample_value(PREFIX + "dead_letters_total", counted) == 1
+    assert not breaker.is_open, "the data was refused; that is no bug"
+
+
+async def test_rule_13_a_bug_holds_the_sweeper_before_it_sets_everything_aside(shop: Shop) -> None:
+    over = await _park(shop)
+    await shop.tell(REFUSE.format("XX000"))
+    breaker, sleeps = Breaker(faults=1, window_s=60.0), []
+
+    async def sleep(seconds: float) -> None:
+        sleeps.append(seconds)
+        if len(sleeps) == 3:
+            raise asyncio.CancelledError
+
+    sweeper = Sweeper(
+        shop.settings, Metrics(), wake=asyncio.Event(), breaker=breaker, sleep=sleep, clock=lambda: over + TTL
+    )
+    with pytest.raises(asyncio.CancelledError):
+        await sweeper.run()
+
+    assert breaker.is_open
+    assert await shop.ask("SELECT array_agg(reference_id) FROM stock.parked_commands") == ["b1"]
+    assert await shop.ask("SELECT count(*) FROM stock.dead_letters WHERE reason = 'internal_error'") == 0

@@ -13,6 +13,7 @@ from stock_worker.audit.verify import verify
 from stock_worker.core.model import Record
 from stock_worker.handle import Policy, end_parked, handle_batch
 from stock_worker.store.engine import connect
+from stock_worker.store.load import overdue
 from stock_worker.wire.decode import decode
 from tests.oracle.generator import Mix, generate
 from tests.oracle.oracle import judge
@@ -28,7 +29,8 @@ async def test_the_products_outbox_is_without_fault(database: str) -> None:
     for start in range(0, len(sent), BATCH):
         batch = [decode(record_of(each), each.topic) for each in sent[start : start + BATCH]]
         await handle_batch(worker, batch, Policy(), clock=THEN + timedelta(seconds=start))
-    ended = await end_parked(worker, Policy(), ttl=timedelta(hours=1), limit=40, clock=THEN + timedelta(days=1))
+    waiting = await overdue(worker, THEN + timedelta(hours=23), 40)
+    ended = await end_parked(worker, Policy(), waiting, clock=THEN + timedelta(days=1))
     seen = await outbox(worker)
     await worker.close()
     judgement = judge(sent, seen)

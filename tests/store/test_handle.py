@@ -13,6 +13,7 @@ from stock_worker.core.model import Command, Malformed, OutcomeKind
 from stock_worker.core.refusals import Code
 from stock_worker.handle import Policy, end_parked, handle_batch
 from stock_worker.store.engine import connect
+from stock_worker.store.load import overdue
 from stock_worker.wire.decode import decode
 from tests.store.records import DEFAULT, SITE, line, message, product, record
 
@@ -146,6 +147,29 @@ async def test_rule_5_what_waits_in_the_database_is_decided_in_arrival_order(wor
     assert told == ["R", "O", "Z", "Y", "X"]
 
 
+async def test_rule_5_what_is_parked_is_decided_under_another_prefix_too(worker: asyncpg.Connection) -> None:
+    def under(prefix: str, topic: str, **fields: object) -> Command | Malformed:
+        found = record(topic, fields)
+        return decode(found._replace(topic=prefix + topic), topic)
+
+    left = [{"line_id": "1", "quantity": 1}]
+    early = [under("a.", "order-fulfilled", reference_id=order, order_id=order, lines=left) for order in ("O", "P")]
+    await handle_batch(worker, early, Policy("a."))
+    order = under("b.", "order-placed", order_id="O", lines=[line("a", 2)])
+    stock = under("b.", "restock", reference_id="R", lines=[line("a", 9)])
+    *_, placed = await handle_batch(worker, [stock, order], Policy("b."))
+    assert [(waited.reference.id, outcome.kind.value) for waited, outcome in placed.released] == [("O", "applied")]
+    (waiting,) = await overdue(worker, datetime(9999, 1, 1, tzinfo=UTC), 10)
+    assert len(await end_parked(worker, Policy("b."), [waiting])) == 1
+
+
+async def test_section_6_a_level_is_not_older_than_the_row_that_made_it(worker: asyncpg.Connection) -> None:
+    await handle_batch(worker, [message("restock", reference_id="R", lines=[line("a", 1)])], Policy(), clock=DAY_2)
+    await handle_batch(worker, [message("restock", reference_id="S", lines=[line("a", 1)])], Policy(), clock=DAY_1)
+    assert [e["recorded_at"] for e in await published(worker, "stock-changed")] == ["2026-01-02T00:00:00Z"] * 2
+    assert [e["updated_at"] for e in await published(worker, "stock-level")] == ["2026-01-02T00:00:00Z"] * 2
+
+
 async def test_rule_5_the_sweep_ends_what_waited_too_long(worker: asyncpg.Connection) -> None:
     then = datetime(2026, 1, 1, tzinfo=UTC)
     batch = [
@@ -154,9 +178,11 @@ async def test_rule_5_the_sweep_ends_what_waited_too_long(worker: asyncpg.Connec
         message("order-fulfilled", reference_id="G", order_id="P", lines=[{"line_id": "1", "quantity": 1}]),
     ]
     await handle_batch(worker, batch, Policy(), clock=then)
-    week = timedelta(hours=168)
-    assert await end_parked(worker, Policy(), ttl=week, limit=10, clock=then + week) == []
-    assert len(await end_parked(worker, Policy(), ttl=week, limit=10, clock=then + week + timedelta(seconds=1))) == 3
+    week = timedelta(days=7)
+    assert await overdue(worker, then, 10) == []
+    waiting = await overdue(worker, then + timedelta(seconds=1), 10)
+    assert len(await end_parked(worker, Policy(), waiting, clock=then + week)) == 3
+    assert await end_parked(worker, Policy(), waiting, clock=then + week) == []
     assert await count(worker, "parked_commands") == 0
     assert await worker.fetchval("SELECT on_hand FROM stock.items") == 2
     assert [e["code"] for e in await published(worker, "adjustment-rejected")] == ["order_never_placed"] * 2
@@ -301,7 +327,7 @@ async def test_cases_decided_a_return_that_is_booked_blind_keeps_its_own_source(
     back = message("return-received", reference_id="B", order_id="never", lines=[line("a", 2, condition="damaged")])
     assert isinstance(back, Command)
     await handle_batch(worker, [back], Policy(), clock=then)
-    await end_parked(worker, Policy(), ttl=timedelta(hours=1), limit=10, clock=then + timedelta(hours=2))
+    await end_parked(worker, Policy(), await overdue(worker, DAY_2, 10), clock=DAY_2)
     told = await published(worker, "stock-changed")
     assert [(e["type"], e["quantity"], e["last_of_command"]) for e in told] == [
         ("return", 2, False),

@@ -90,7 +90,7 @@ def stock_level(world: World, item: Item) -> Event:
         "version": item.version,
         "revision": item.revision,
         "locations": [_location(site, item, location_id) for location_id in item.places],
-        "updated_at": world.recorded_at,
+        "updated_at": item.last_movement_at,
     }
     key = item.key.text
     return Event(numbered(series("level", key), item.revision), topics.STOCK_LEVEL, "item", key, payload, None)

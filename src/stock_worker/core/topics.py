@@ -46,3 +46,8 @@ DEAD_LETTER_MAX_BYTES: Final = 2 * 1024 * 1024
 def dead_letter_topic(command_topic: str) -> str:
     """Give the dead-letter topic of a command topic (either both with the deployment's prefix, or both without)."""
     return command_topic + DEAD_LETTER_SUFFIX
+
+
+def command_topic_of(name: str) -> str:
+    """Give the command topic that a topic is, whatever prefix a deployment has or had."""
+    return next(topic for topic in COMMAND_TOPICS if name.endswith(topic))

@@ -7,7 +7,7 @@ wait for each other and do not deadlock. Source: docs/decisions/0001; the statem
 import json
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from stock_worker.core.ids import default_location_id
 from stock_worker.core.keys import blind_items_of, items_of, orders_of, references_of
@@ -27,6 +27,13 @@ KNOWN_ITEMS_MAX: Final = 500_000
 DEFAULT_LOCATION_CODE: Final = "DEFAULT"
 
 DecodeParked = Callable[[Record], Command]
+
+
+class Waiting(NamedTuple):
+    """A parked command as it is kept: its reference, and the record that it came as."""
+
+    reference: Reference
+    record: Record
 
 
 async def load(
@@ -72,9 +79,13 @@ async def dead_positions(connection: "Connection", records: Iterable[Record]) ->
     return {tuple(row) for row in rows}
 
 
-async def overdue(connection: "Connection", before: datetime, limit: int) -> list[Record]:
-    """The records of commands parked before a moment, oldest first; not locked."""
-    return [record_of(row) for row in await connection.fetch(SQL["overdue_parked"], before, limit)]
+async def overdue(connection: "Connection", before: datetime, limit: int) -> list[Waiting]:
+    """The commands parked before a moment, oldest first; not locked."""
+    rows = await connection.fetch(SQL["overdue_parked"], before, limit)
+    return [
+        Waiting(Reference(str(row["site_id"]), row["reference_type"], row["reference_id"]), record_of(row))
+        for row in rows
+    ]
 
 
 def record_of(row: "Row") -> Record:

@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from stock_worker.core.model import Command, Level, Movement, Outcome, Record
+from stock_worker.core.model import Command, Level, Movement, Outcome, Record, Reference
 from stock_worker.core.state import Order, OrderLine, World
 from stock_worker.store.columns import COPIED
 from stock_worker.store.sql import statements
@@ -36,10 +36,16 @@ async def save(connection: "Connection", world: World, *, fingerprint_version: i
         rows.sort(key=lambda row: (row[0], row[5], row[6]))
         await _copy(connection, "references", rows)
     if changes.unparked:
-        await connection.execute(SQL["unpark"], *map(list, zip(*changes.unparked, strict=True)))
+        await unpark(connection, changes.unparked)
     if changes.parked:
         parked = [_parked(world, command, fingerprint_version) for command in changes.parked.values()]
         await _copy(connection, "parked_commands", parked)
+
+
+async def unpark(connection: "Connection", references: Sequence[Reference]) -> int:
+    """Take commands out of the parked ones. Returns how many were there."""
+    status: str = await connection.execute(SQL["unpark"], *map(list, zip(*references, strict=True)))
+    return int(status.removeprefix("DELETE "))
 
 
 async def save_dead_letters(

@@ -83,7 +83,8 @@ SELECT clock_timestamp();
 
 -- name: overdue_parked
 -- Commands that have waited since before $1, oldest first. Index: parked_commands_by_age.
-SELECT topic, partition, "offset", timestamp_ms, key, value, header_names, header_values, order_pk
+SELECT topic, partition, "offset", timestamp_ms, key, value, header_names, header_values,
+       site_id, reference_type, reference_id
 FROM stock.parked_commands WHERE parked_at < $1
 ORDER BY parked_at LIMIT $2;
 

@@ -277,7 +277,8 @@ async def test_the_audit_finds_a_drift_and_says_it(shop: Shop) -> None:
         await asyncio.sleep(0)
 
     auditing = asyncio.create_task(audit(shop.settings, metrics, sleep=sleep))
-    await until(lambda: max(seen, default=0) == 20)
+    # In one slice or in several, as the machine has time; which comes next is the table below.
+    await until(lambda: max(seen, default=0) > 0)
     auditing.cancel()
     await asyncio.gather(auditing, return_exceptions=True)
     assert not any(seen[:10])

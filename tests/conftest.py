@@ -4,22 +4,18 @@ One stack serves the session, each process of it. Run `python -m stock_worker.de
 it prints, and the tests use that one instead: they then start at once.
 """
 
-import asyncio
 import tomllib
 import uuid
-from collections.abc import Callable, Coroutine, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit, urlunsplit
 
-import asyncpg
 import pytest
 
 from stock_worker import devstack
 from stock_worker.devstack import Stack
-from stock_worker.devstack.databases import drop_database
+from tests import databases
 
 # ---------------------------------------------------------------- the servers
 
@@ -50,29 +46,29 @@ def template(stack: Stack) -> Iterator[str]:
     """The name of a migrated database that others are copied from; nobody may stay connected to it."""
     from stock_worker.store.migrate import upgrade  # noqa: PLC0415 - most tests need no database
 
-    with _database(stack.database_url) as url:
+    with databases.new_database(stack.database_url) as url:
         upgrade(url)
-        yield urlsplit(url).path.removeprefix("/")
+        yield databases.name_of(url)
 
 
 @pytest.fixture
 def database(stack: Stack, template: str) -> Iterator[str]:
     """The URL of a fresh migrated database for one test."""
-    with _database(stack.database_url, template) as url:
+    with databases.new_database(stack.database_url, template) as url:
         yield url
 
 
 @pytest.fixture(scope="module")
 def module_database(stack: Stack, template: str) -> Iterator[str]:
     """The URL of a migrated database that the tests of one file share."""
-    with _database(stack.database_url, template) as url:
+    with databases.new_database(stack.database_url, template) as url:
         yield url
 
 
 @pytest.fixture
 def empty_database(stack: Stack) -> Iterator[str]:
     """The URL of a database that was never migrated."""
-    with _database(stack.database_url) as url:
+    with databases.new_database(stack.database_url) as url:
         yield url
 
 
@@ -80,37 +76,7 @@ def empty_database(stack: Stack) -> Iterator[str]:
 def new_database(stack: Stack, template: str) -> Iterator[Callable[[], str]]:
     """Make a fresh migrated database at each call, for a test that needs several."""
     with ExitStack() as leaving:
-        yield lambda: leaving.enter_context(_database(stack.database_url, template))
-
-
-@contextmanager
-def _database(server_url: str, template: str = "template1") -> Iterator[str]:
-    """Make a database on the server for as long as the block runs."""
-    name = f"test_{uuid.uuid4().hex[:12]}"
-    _execute(server_url, f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
-    try:
-        yield urlunsplit(urlsplit(server_url)._replace(path=f"/{name}"))
-    finally:
-        _elsewhere(drop_database(server_url, name))
-
-
-def _execute(url: str, statement: str) -> None:
-    """Run one statement."""
-
-    async def run() -> None:
-        connection = await asyncpg.connect(url)
-        try:
-            await connection.execute(statement)
-        finally:
-            await connection.close()
-
-    _elsewhere(run())
-
-
-def _elsewhere(work: Coroutine[None, None, None]) -> None:
-    """Run to the end on a loop of its own, in a thread: a fixture may be set up while the session's loop runs."""
-    with ThreadPoolExecutor(max_workers=1) as elsewhere:
-        elsewhere.submit(asyncio.run, work).result()
+        yield lambda: leaving.enter_context(databases.new_database(stack.database_url, template))
 
 
 # ---------------------------------------------------------------- topics

@@ -1,85 +1,219 @@
-"""Start the real program with one crash point armed. Law: the product knows nothing of crash points.
+"""The real program as a process, with one point armed. Law: the product knows nothing of points.
 
-`python -m tests.chaos.launch POINT PASSES run`: the function that a point names is wrapped, and the process kills
-itself with SIGKILL at the given pass through it. `none` arms nothing.
+A point names a function of the product or of a library under it. The function is wrapped, and at a given pass through
+it that meets the point's condition the process says where it is and ends itself with SIGKILL, or stops with SIGSTOP.
+
+Processes are forks of one that has imported the program and has done nothing else (multiprocessing's forkserver): the
+imports are most of a start's CPU (1.7 of 2.3 s), and the proof starts some six hundred. What runs then is
+`stock-worker` with the arguments, environment and empty folder that a shell would give it.
 """
 
 import asyncio
+import ctypes
 import functools
 import importlib
+import multiprocessing
 import os
 import signal
 import sys
-from collections.abc import Callable
-from typing import Any, Final
+from collections.abc import Callable, Mapping, Sequence
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any, Final, NamedTuple
 
-BEFORE, AFTER = "before", "after"
+BEFORE, AFTER, DURING = "before", "after", "during"
+_TURNS: Final = 4
+"""Turns of the loop after which a call has been written to its socket, and before which no answer can have come."""
+_PARENT_DEATH: Final = 1  # prctl's PR_SET_PDEATHSIG
+_IMPORTED: Final = ("stock_worker.cli.run", "stock_worker.service", "stock_worker.store.migrate", "alembic.command")
 
-POINTS: Final[dict[str, tuple[str, str, str]]] = {
-    "after_poll": ("stock_worker.intake", "Intake.polled", BEFORE),
-    "after_decode": ("stock_worker.worker", "Worker.apply", BEFORE),
-    "after_lock": ("stock_worker.handle", "load", AFTER),
-    "before_commit": ("stock_worker.handle", "_write", AFTER),
-    "after_commit_before_wake": ("stock_worker.worker", "Worker.wake", BEFORE),
-    "after_commit_before_offsets": ("stock_worker.intake", "Intake.flush", BEFORE),
-    "relay_after_read": ("stock_worker.relay.life", "Life._read", AFTER),
-    "relay_after_send": ("stock_worker.relay.publisher", "Publisher._send", AFTER),
-    "relay_after_acknowledgement": ("stock_worker.store.outbox", "delete", BEFORE),
-    "during_rebalance": ("stock_worker.intake", "Intake.revoked", BEFORE),
-    "on_sigterm": ("stock_worker.worker", "Worker.stop", BEFORE),
+
+class Arguments(NamedTuple):
+    """What a wrapped function was called with."""
+
+    positional: tuple[Any, ...]
+    named: Mapping[str, Any]
+    result: Any = None
+
+
+Condition = Callable[[Arguments], bool]
+
+
+class Point(NamedTuple):
+    """`module:name`, when it happens, and at which passes."""
+
+    function: str
+    when: str
+    condition: Condition = lambda _: True
+
+
+def _has_commands(call: Arguments) -> bool:
+    return len(call.positional[1]) > 0  # a sweep that finds nothing passes here too
+
+
+def _has_decided(call: Arguments) -> bool:
+    return len(call.positional[2]) > 0
+
+
+def _has_offsets(call: Arguments) -> bool:
+    intake = call.positional[0]
+    return bool(intake._uncommitted and intake.owned)
+
+
+def _has_partitions(call: Arguments) -> bool:
+    return bool(call.positional[0].owned)  # a member that joins is revoked nothing
+
+
+def _is_in_mid_batch(call: Arguments) -> bool:
+    return bool(call.positional[0].intake._under_way)
+
+
+def _has_read(call: Arguments) -> bool:
+    return len(call.result[0]) > 0
+
+
+def _produces(call: Arguments) -> bool:
+    return type(call.positional[2]).__name__ == "ProduceRequest"
+
+
+def _changes_the_schema(call: Arguments) -> bool:
+    return str(call.positional[2]).lstrip().partition(" ")[0] in ("CREATE", "ALTER", "GRANT", "REVOKE", "INSERT")
+
+
+POINTS: Final[Mapping[str, Point]] = {
+    "after_poll": Point("stock_worker.intake:Intake.polled", BEFORE),
+    "after_decode": Point("stock_worker.worker:Worker.apply", BEFORE),
+    "after_lock": Point("stock_worker.handle:load", AFTER, _has_commands),
+    "before_commit": Point("stock_worker.handle:_write", AFTER, _has_decided),
+    "after_commit_before_wake": Point("stock_worker.worker:Worker.wake", BEFORE),
+    "after_commit_before_offsets": Point("stock_worker.intake:Intake.flush", BEFORE, _has_offsets),
+    "during_rebalance": Point("stock_worker.intake:Intake.revoked", BEFORE, _has_partitions),
+    "on_sigterm_in_mid_batch": Point("stock_worker.worker:Worker.stop", BEFORE, _is_in_mid_batch),
+    "relay_after_read": Point("stock_worker.relay.life:Life._read", AFTER, _has_read),
+    # The request is written to the socket and Kafka has not answered.
+    "relay_after_send": Point("aiokafka.client:AIOKafkaClient.send", DURING, _produces),
+    # Kafka's answer has come and nobody has looked at it.
+    "relay_before_acknowledgement": Point("aiokafka.producer.sender:SendProduceReqHandler.handle_response", BEFORE),
+    "relay_after_acknowledgement": Point("stock_worker.relay.publisher:Publisher._send", AFTER),
+    "relay_before_delete": Point("stock_worker.store.outbox:delete", BEFORE, _has_commands),
 }
-"""Crash point → (module, name in it, kill before or after it ran)."""
+"""Where a worker dies."""
+
+MIGRATION_POINTS: Final[Mapping[str, Point]] = {
+    "migrate_before_roles": Point("stock_worker.store.migrate:ensure_roles", BEFORE),
+    "migrate_before_schema": Point("stock_worker.store.migrate:_make_schema", BEFORE),
+    "migrate_after_schema": Point("stock_worker.store.migrate:_make_schema", AFTER),
+    "migrate_at_a_statement": Point("sqlalchemy.engine.default:DefaultDialect.do_execute", BEFORE, _changes_the_schema),
+    "migrate_before_commit": Point("alembic.runtime.migration:MigrationContext.run_migrations", AFTER),
+    "migrate_after_commit": Point("stock_worker.store.migrate:_alembic", AFTER),
+}
+"""Where `stock-worker migrate` dies."""
+
+FREEZING_POINTS: Final[Mapping[str, Point]] = {
+    "frozen_in_mid_transaction": POINTS["before_commit"],
+    "frozen_before_offsets": POINTS["after_commit_before_offsets"],
+    # Records are in the relay's hands, a step before they are written to the socket.
+    "frozen_before_send": Point("aiokafka.client:AIOKafkaClient.send", BEFORE, _produces),
+}
+"""Where a worker is stopped, to wake when another has taken its place."""
 
 
-def arm(point: str, passes: int) -> None:
-    """Wrap the function of a point so that the process dies at that pass through it."""
-    module_name, path, when = POINTS[point]
-    owner: Any = importlib.import_module(module_name)
-    *parents, name = path.split(".")
-    for parent in parents:
-        owner = getattr(owner, parent)
-    setattr(owner, name, _dying(getattr(owner, name), when, passes))
+def start(
+    environment: Mapping[str, str], folder: Path, log: Path, arguments: Sequence[str], armed: "Armed"
+) -> BaseProcess:
+    """Start `stock-worker` with these arguments; both its outputs go to the log."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(list(_IMPORTED))
+    process = context.Process(target=_live, args=(dict(environment), folder, log, list(arguments), armed))
+    process.start()
+    return process
 
 
-def _dying(function: Callable[..., Any], when: str, passes: int) -> Callable[..., Any]:
-    left = passes
+class Armed(NamedTuple):
+    """A point by its name, and the pass at which it goes off; None arms nothing."""
 
-    def pass_by() -> None:
-        nonlocal left
-        left -= 1
-        if left <= 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    if asyncio.iscoroutinefunction(function):
-
-        @functools.wraps(function)
-        async def dying_async(*args: Any, **more: Any) -> Any:  # noqa: ANN401 - whatever the function takes
-            if when == BEFORE:
-                pass_by()
-            result = await function(*args, **more)
-            if when == AFTER:
-                pass_by()
-            return result
-
-        return dying_async
-
-    @functools.wraps(function)
-    def dying(*args: Any, **more: Any) -> Any:  # noqa: ANN401 - whatever the function takes
-        if when == BEFORE:
-            pass_by()
-        result = function(*args, **more)
-        if when == AFTER:
-            pass_by()
-        return result
-
-    return dying
+    point: str | None = None
+    passes: int = 1
 
 
-if __name__ == "__main__":
-    chosen, count = sys.argv[1], int(sys.argv[2])
-    if chosen != "none":
-        arm(chosen, count)
-    sys.argv = ["stock-worker", *sys.argv[3:]]
-    from stock_worker.cli import main
+def last_words(point: str) -> str:
+    """What a process says when it comes to its point."""
+    return f"the armed point: {point}"
+
+
+# ---------------------------------------------------------------- in the new process
+
+
+def _live(environment: Mapping[str, str], folder: Path, log: Path, arguments: Sequence[str], armed: Armed) -> None:
+    os.setpgrp()  # Ctrl-C is the parent's to handle
+    if sys.platform == "linux":  # and nothing outlives it, however it ends
+        ctypes.CDLL(None).prctl(_PARENT_DEATH, signal.SIGKILL)
+    out = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(out, 1)
+    os.dup2(out, 2)
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(environment)
+    if armed.point:
+        _arm(armed.point, armed.passes)
+    sys.argv = ["stock-worker", *arguments]
+    from stock_worker.cli import main  # noqa: PLC0415 - the tests that start this need not import it
 
     main()
+
+
+def _arm(name: str, passes: int) -> None:
+    """Wrap the function of a point so that the process ends or stops at that pass through it."""
+    how = signal.SIGSTOP if name in FREEZING_POINTS else signal.SIGKILL
+    point = {**POINTS, **MIGRATION_POINTS, **FREEZING_POINTS}[name]
+    module_name, _, path = point.function.partition(":")
+    owner: Any = importlib.import_module(module_name)
+    *parents, attribute = path.split(".")
+    for parent in parents:
+        owner = getattr(owner, parent)
+    left = passes
+
+    def pass_by(call: Arguments) -> None:
+        nonlocal left
+        if left and point.condition(call):
+            left -= 1
+            if not left:
+                os.write(2, f"{last_words(name)}\n".encode())
+                os.kill(os.getpid(), how)
+
+    setattr(owner, attribute, _wrapped(getattr(owner, attribute), point.when, pass_by))
+
+
+def _wrapped(function: Callable[..., Any], when: str, pass_by: Callable[[Arguments], None]) -> Callable[..., Any]:
+    if asyncio.iscoroutinefunction(function):
+        return _wrapped_async(function, when, pass_by)
+
+    @functools.wraps(function)
+    def passing(*args: Any, **more: Any) -> Any:  # noqa: ANN401 - whatever the function takes
+        if when == BEFORE:
+            pass_by(Arguments(args, more))
+        result = function(*args, **more)
+        if when == AFTER:
+            pass_by(Arguments(args, more, result))
+        return result
+
+    return passing
+
+
+def _wrapped_async(function: Callable[..., Any], when: str, pass_by: Callable[[Arguments], None]) -> Callable[..., Any]:
+    @functools.wraps(function)
+    async def passing(*args: Any, **more: Any) -> Any:  # noqa: ANN401 - whatever the function takes
+        if when == BEFORE:
+            pass_by(Arguments(args, more))
+        under_way = asyncio.ensure_future(function(*args, **more)) if when == DURING else function(*args, **more)
+        if when == DURING:
+            for _ in range(_TURNS):
+                await asyncio.sleep(0)
+            if not under_way.done():
+                pass_by(Arguments(args, more))
+        result = await under_way
+        if when == AFTER:
+            pass_by(Arguments(args, more, result))
+        return result
+
+    return passing

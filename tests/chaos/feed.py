@@ -1,0 +1,107 @@
+"""A seeded workload that keeps coming. Law: what is remembered as sent is what Kafka has acknowledged, and where.
+
+The producer is idempotent: what it sends again because an answer was lost is one record. A record whose answer never
+came is remembered without a position; the oracle knows what that means.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import Any, Final
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+
+from stock_worker.core.model import Record
+from stock_worker.handle import Policy, handle_batch
+from stock_worker.store.engine import connect
+from stock_worker.wire.decode import decode
+from tests.chaos.harness import Shop
+from tests.oracle.generator import Mix, generate
+from tests.oracle.records import Sent
+
+_TICK_S: Final = 0.1
+
+
+async def stock_up(shop: Shop, seed: int, mix: Mix) -> list[Sent]:
+    """Make a workload and apply its first restocks before any worker starts; returns the rest, to be sent.
+
+    Topics have no order between them: with a backlog the orders would come first, and find nothing to sell.
+    """
+    records = generate(seed, mix)
+    first = [record for record in records if b'"first-' in (record.value or b"")]
+    connection = await connect(shop.database_url, "stock_worker")
+    try:
+        commands = [decode(Record(shop.prefix + each.topic, 0, -1, 0, *each[1:4]), each.topic) for each in first]
+        await handle_batch(connection, commands, Policy(topic_prefix=shop.prefix))
+    finally:
+        await connection.close()
+    shop.sent += first
+    return [record for record in records if record not in first]
+
+
+class Feed:
+    """Sends records in their order, so many a second; `left` says how many have not been handed to Kafka yet."""
+
+    def __init__(self, shop: Shop, records: Sequence[Sent], per_second: float) -> None:
+        self._shop, self._records = shop, records
+        self._at_once = max(1, int(per_second * _TICK_S))
+        self._next = 0
+        self._stopping = asyncio.Event()
+        self._acknowledgements: list[asyncio.Future[Any]] = []
+        self._producer = AIOKafkaProducer(
+            bootstrap_servers=shop.bootstrap, enable_idempotence=True, linger_ms=5, max_request_size=4 * 1024 * 1024
+        )
+
+    @property
+    def left(self) -> int:
+        """How many records have not been handed over."""
+        return len(self._records) - self._next
+
+    async def run(self) -> None:
+        """Send until told to stop, or to the end."""
+        while self.left and not self._stopping.is_set():
+            await self._send(self._at_once)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_TICK_S):
+                    await self._stopping.wait()
+
+    async def finish(self, *, everything: bool) -> None:
+        """Stop; send what is left where the whole workload is wanted; then note what Kafka has acknowledged."""
+        self._stopping.set()
+        if everything:
+            while self.left:
+                await self._send(500)
+        for message, future in zip(self._records, self._acknowledgements, strict=False):
+            with suppress(KafkaError):
+                metadata = await future
+                message = message._replace(partition=metadata.partition, offset=metadata.offset)  # noqa: PLW2901
+            self._shop.sent.append(message)
+
+    async def _send(self, records: int) -> None:
+        for message in self._records[self._next : self._next + records]:
+            self._acknowledgements.append(
+                await self._producer.send(
+                    self._shop.prefix + message.topic, message.value, message.key, headers=list(message.headers)
+                )
+            )
+            self._next += 1
+
+
+@asynccontextmanager
+async def feeding(
+    shop: Shop, records: Sequence[Sent], per_second: float, *, everything: bool = False
+) -> AsyncIterator[Feed]:
+    """Keep a shop busy for as long as the block runs; afterwards all that was sent is in `shop.sent`."""
+    feed = Feed(shop, records, per_second)
+    await feed._producer.start()
+    running = asyncio.create_task(feed.run())
+    try:
+        yield feed
+        feed._stopping.set()
+        await running
+        await feed.finish(everything=everything)
+    finally:
+        running.cancel()
+        await asyncio.wait([running])
+        await feed._producer.stop()

@@ -1,0 +1,94 @@
+"""What a shop came to. Law: two judges that know nothing of each other, the oracle and `verify`, must both be content.
+
+The oracle reads what was sent and what came out; `stock-worker verify` reads what is stored. A run in which fewer than
+half of the commands moved stock proves little, and fails.
+"""
+
+import asyncio
+import signal
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+from tests.chaos.harness import Shop
+from tests.chaos.life import Life
+from tests.oracle.oracle import judge
+
+KINDS: Final = ("lost", "doubled", "inversions", "gaps", "wrong")
+_SIGTERM_MAX_S: Final = 25.0
+_TELL_MAX: Final = 20
+
+
+@dataclass(slots=True)
+class Verdict:
+    """What was judged, and what was wrong with it; verdicts add up."""
+
+    sent: int = 0
+    commands: int = 0
+    moved: int = 0
+    told_again: int = 0
+    faults: Counter[str] = field(default_factory=Counter)
+    outcomes: Counter[str] = field(default_factory=Counter)
+    codes: Counter[str] = field(default_factory=Counter)
+    failures: list[str] = field(default_factory=list)
+
+    def add(self, other: "Verdict") -> None:
+        """Take another shop's verdict into this one."""
+        for name in ("sent", "commands", "moved", "told_again"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.faults += other.faults
+        self.outcomes += other.outcomes
+        self.codes += other.codes
+        self.failures += other.failures
+
+    def figures(self) -> list[tuple[str, str]]:
+        """The figures of a report."""
+        share = self.moved / self.commands if self.commands else 0.0
+        return [
+            ("records sent", f"{self.sent:,}"),
+            ("commands (a reference counts once)", f"{self.commands:,}"),
+            ("of them moved stock", f"{share:.0%}"),
+            ("events that came twice, with the same ce_id", f"{self.told_again:,}"),
+            *((kind, str(self.faults[kind])) for kind in KINDS),
+            ("drifts that `verify` found", str(self.faults["drifts"])),
+        ]
+
+
+async def end_well(lives: Iterable[Life]) -> list[str]:
+    """Ask workers to end; says what was wrong with how they did (contract section 8: 0 within 25 s)."""
+    asked = [life for life in lives if life.code is None]
+    for life in asked:
+        life.signal(signal.SIGTERM)
+    codes = await asyncio.gather(*(life.ended(_SIGTERM_MAX_S) for life in asked), return_exceptions=True)
+    return [
+        f"{life.member} was asked to end and gave {code}: {life.said(800)}"
+        for life, code in zip(asked, codes, strict=True)
+        if code != 0
+    ]
+
+
+async def judge_shop(shop: Shop) -> Verdict:
+    """Judge a shop that is drained; its workers are asked to end first."""
+    failures = await end_well(shop.alive)
+    received = await shop.received()
+    judgement = await asyncio.to_thread(judge, shop.sent, received)
+    failures += judgement.faults[:_TELL_MAX]
+    if judgement.moved_share < 0.5:
+        failures.append(f"only {judgement.moved_share:.0%} of the commands moved stock")
+    verdict = Verdict(
+        sent=len(shop.sent),
+        commands=judgement.commands,
+        moved=judgement.moved,
+        told_again=judgement.redelivered_events,
+        faults=Counter({kind: len(getattr(judgement, kind)) for kind in KINDS}),
+        outcomes=judgement.outcomes,
+        codes=judgement.codes,
+        failures=failures,
+    )
+    audit = await shop.run("verify")
+    if audit.code != 0:
+        drifts = audit.said(100_000).splitlines()
+        verdict.faults["drifts"] = len(drifts) - 1
+        verdict.failures += [f"verify: {drift}" for drift in drifts[:_TELL_MAX]]
+    return verdict

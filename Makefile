@@ -51,6 +51,9 @@ test/devstack: $(STAMP) ## That the stack starts, stops and leaves nothing
 test/laws: $(STAMP) ## Layers, contract, docs and metrics against the code
 	@$(PYTEST) -q tests/laws
 
+proof: $(STAMP) ## The proof, part by part, and docs/reliability.md; one part: make proof PART=kills
+	@$(BIN)/python -m tests.proof $(PART)
+
 bench: $(STAMP) ## Throughput and latency beside two peers; writes CSV
 	@$(BIN)/python -m benchmarks
 
@@ -110,5 +113,5 @@ $(STAMP): pyproject.toml requirements.lock
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
-.PHONY: help setup demo test test/core test/wire test/store test/flow test/chaos test/devstack test/laws bench \
+.PHONY: help setup demo test test/core test/wire test/store test/flow test/chaos test/devstack test/laws proof bench \
 	check check/tests format lint types layers migrations contracts docs fmt lock clean

@@ -77,6 +77,11 @@ class Life:
             return False
         return self.has_applied()
 
+    async def goes_on(self) -> None:
+        """Wait until it has applied another batch than those so far."""
+        so_far = len(self.lines("batch"))
+        await self.until(lambda: len(self.lines("batch")) > so_far, "goes on")
+
     async def until(self, condition: Callable[[], bool], what: str, timeout_s: float = PATIENCE_S) -> None:
         """Wait for a condition on it. Raises TimeoutError with the end of its log."""
         deadline = monotonic() + timeout_s

@@ -90,6 +90,8 @@ POINTS: Final[Mapping[str, Point]] = {
     "during_rebalance": Point("stock_worker.intake:Intake.revoked", BEFORE, _has_partitions),
     "on_sigterm_in_mid_batch": Point("stock_worker.worker:Worker.stop", BEFORE, _is_in_mid_batch),
     "relay_after_read": Point("stock_worker.relay.life:Life._read", AFTER, _has_read),
+    # Records are in the relay's hands, a step before they are written to the socket.
+    "relay_before_send": Point("aiokafka.client:AIOKafkaClient.send", BEFORE, _produces),
     # The request is written to the socket and Kafka has not answered.
     "relay_after_send": Point("aiokafka.client:AIOKafkaClient.send", DURING, _produces),
     # Kafka's answer has come and nobody has looked at it.
@@ -112,8 +114,7 @@ MIGRATION_POINTS: Final[Mapping[str, Point]] = {
 FREEZING_POINTS: Final[Mapping[str, Point]] = {
     "frozen_in_mid_transaction": POINTS["before_commit"],
     "frozen_before_offsets": POINTS["after_commit_before_offsets"],
-    # Records are in the relay's hands, a step before they are written to the socket.
-    "frozen_before_send": Point("aiokafka.client:AIOKafkaClient.send", BEFORE, _produces),
+    "frozen_before_send": POINTS["relay_before_send"],
 }
 """Where a worker is stopped, to wake when another has taken its place."""
 

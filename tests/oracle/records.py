@@ -1,7 +1,8 @@
 """What the oracle reads and what it answers. Law: bytes in, sentences out, and no product code.
 
-A record of an event topic is known by its ce_id: it may come again, but only as it came first. A dead letter is known
-by the position that it names.
+A record of an event topic is known by its ce_id: it may come again, but only as it came first, and with all that was
+told under its key since. For whoever reads a compacted topic, or begins in the middle, has not seen it before: an old
+state that comes again alone is the state. A dead letter is known by the position that it names.
 """
 
 import json
@@ -97,16 +98,33 @@ class Published:
     dead: dict[str, list[Seen]] = field(default_factory=lambda: defaultdict(list))
 
 
+@dataclass(slots=True)
+class Told:
+    """The identities told under one key, by when they came first, and which of them came last."""
+
+    places: dict[tuple[str, ...], int] = field(default_factory=dict)
+    last: int = -1
+
+    def follows(self, identity: tuple[str, ...]) -> bool:
+        """Take the next one; says whether it is new after the newest, or goes back and leaves nothing out."""
+        place = self.places.setdefault(identity, len(self.places))
+        before, self.last = self.last, place
+        return place <= before + 1
+
+
 def read(seen: Iterable[Seen], judgement: Judgement) -> Published:
-    """Drop what came again, and say where a record that came again differs from what it was."""
+    """Drop what came again, and say where it differs from what it was, or left something out."""
     published = Published()
     known: dict[tuple[str, ...], Seen] = {}
+    told: dict[tuple[str, bytes | None], Told] = defaultdict(Told)
     for record in sorted(seen, key=lambda each: (each.topic, each.partition, each.offset)):
         dead = record.topic.endswith(DEAD_LETTERS)
         identity = _position_told(record) if dead else _ce_id(record)
         if identity is None:
             judgement.wrong.append(f"{_where(record)} has no identity in its headers")
             continue
+        if not dead and not told[record.topic, record.key].follows(identity):
+            judgement.inversions.append(f"{_where(record)} comes after a repetition that did not come so far")
         first = known.setdefault((record.topic, *identity), record)
         if first is not record:
             judgement.redelivered_events += 1
@@ -116,6 +134,11 @@ def read(seen: Iterable[Seen], judgement: Judgement) -> Published:
             published.dead[record.topic.removesuffix(DEAD_LETTERS)].append(record)
         else:
             _add_event(published, record, judgement)
+    judgement.inversions += [
+        f"the last record of {topic} under {key!r} is an old one that came again"
+        for (topic, key), each in told.items()
+        if each.last != len(each.places) - 1
+    ]
     return published
 
 

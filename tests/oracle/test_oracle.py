@@ -48,7 +48,7 @@ def test_a_good_history_has_no_fault_and_is_counted(history: Shop) -> None:
 
 def test_events_and_dead_letters_that_come_again_as_they_were_are_no_fault(history: Shop) -> None:
     last = max(record.offset for record in history.seen) + 1
-    again = [record._replace(offset=record.offset + last) for record in history.seen[::3]]
+    again = [record._replace(offset=record.offset + last) for record in history.seen[len(history.seen) // 3 :]]
     judgement = judge(history.sent, [*history.seen, *again])
     assert judgement.faults == []
     assert judgement.redelivered_events == len(again)
@@ -137,6 +137,18 @@ def other_key(topic: str) -> Plant:
 def other_partition(_: list[Sent], seen: list[Seen]) -> None:
     index = find(seen, "stock-changed", version=2)
     seen[index] = seen[index]._replace(partition=seen[index].partition + 10)
+
+
+def again_alone(_: list[Sent], seen: list[Seen]) -> None:
+    """An old state comes again, last of all: a relay that was frozen and is not refused."""
+    seen.append(seen[find(seen, "stock-level")]._replace(offset=10**6))
+
+
+def again_in_part(_: list[Sent], seen: list[Seen]) -> None:
+    """An old state comes again, and the newest after it."""
+    first = seen[find(seen, "stock-level")]
+    own = [record for record in seen if (record.topic, record.key) == (first.topic, first.key)]
+    seen += [own[0]._replace(offset=10**6), own[-1]._replace(offset=10**6 + 1)]
 
 
 def again_otherwise(_: list[Sent], seen: list[Seen]) -> None:
@@ -262,6 +274,8 @@ PLANTS = [
     pytest.param(
         "doubled", double("stock-changed", add("version", 10**6)), id="a movement twice under another version"
     ),
+    pytest.param("inversions", again_alone, id="an old event comes again alone"),
+    pytest.param("inversions", again_in_part, id="an old event comes again and what followed it does not"),
     pytest.param("doubled", again_otherwise, id="an event comes again and is another"),
     pytest.param("doubled", second_letter, id="a dead letter twice"),
     # inversions

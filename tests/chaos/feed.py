@@ -21,6 +21,8 @@ from tests.oracle.generator import Mix, generate
 from tests.oracle.records import Sent
 
 _TICK_S: Final = 0.1
+_GOODBYE_S: Final = 5.0
+"""aiokafka's stop waits for what a broker that is gone will never acknowledge."""
 
 
 async def stock_up(shop: Shop, seed: int, mix: Mix) -> list[Sent]:
@@ -104,4 +106,6 @@ async def feeding(
     finally:
         running.cancel()
         await asyncio.wait([running])
-        await feed._producer.stop()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_GOODBYE_S):
+                await feed._producer.stop()

@@ -42,6 +42,11 @@ class Verdict:
         self.codes += other.codes
         self.failures += other.failures
 
+    @property
+    def word(self) -> str:
+        """The verdict in a word, or with the first failure."""
+        return f"{len(self.failures)} failures, first: {self.failures[0]}" if self.failures else "clean"
+
     def figures(self) -> list[tuple[str, str]]:
         """The figures of a report."""
         share = self.moved / self.commands if self.commands else 0.0

@@ -20,8 +20,8 @@ async def run(stack: Stack, say: Say, times: int = TIMES) -> Report:
         for number, point in enumerate(POINTS, 1):
             verdict = await _one(on, point, times, seed=number)
             total.add(verdict)
-            rows.append((point, str(times), f"{verdict.commands:,}", f"{verdict.told_again:,}", _word(verdict)))
-            say(f"{point}: {times} deaths, {_word(verdict)}")
+            rows.append((point, str(times), f"{verdict.commands:,}", f"{verdict.told_again:,}", verdict.word))
+            say(f"{point}: {times} deaths, {verdict.word}")
         rounds = -(-times // len(MIGRATION_POINTS))
         deaths, failures = await die_while_migrating(stack.database_url, on.migrated, rounds)
     total.failures += failures
@@ -39,7 +39,3 @@ async def _one(on: Ground, point: str, times: int, seed: int) -> Verdict:
             return await die_at(shop, point, times, seed)
         except (AssertionError, TimeoutError) as fault:
             return Verdict(failures=[f"{point}: {fault}"])
-
-
-def _word(verdict: Verdict) -> str:
-    return f"{len(verdict.failures)} failures" if verdict.failures else "clean"

@@ -14,7 +14,7 @@ from typing import Final
 
 import asyncpg
 
-from stock_worker.devstack import Node, Stack
+from stock_worker.devstack import Node, Stack, StartFailed
 from tests.chaos.feed import feeding, stock_up
 from tests.chaos.harness import COMMANDS, PARTITIONS, Shop
 from tests.chaos.life import Life
@@ -48,9 +48,8 @@ async def run(stack: Stack, say: Say, times: int = 4) -> Report:
         for seed, (name, fault) in enumerate(FAULTS.items(), 1):
             happened, verdict = await _under(on, fault, Random(seed), times)
             total.add(verdict)
-            judged = f"{len(verdict.failures)} failures" if verdict.failures else "clean"
-            rows.append((name, happened, f"{verdict.commands:,}", f"{verdict.told_again:,}", judged))
-            say(f"{name}: {happened}, {judged}")
+            rows.append((name, happened, f"{verdict.commands:,}", f"{verdict.told_again:,}", verdict.word))
+            say(f"{name}: {happened}, {verdict.word}")
     table = Table("Faults of the world", ("fault", "what happened", "commands", "events told again", "judged"), rows)
     return Report([("faults", str(len(FAULTS))), *total.figures()], [table], total.failures)
 
@@ -81,9 +80,17 @@ async def _a_server_restarts(
         await _a_moment(random, 1.0)
         await asyncio.to_thread(getattr(node, ways[number % len(ways)]))
         await _a_moment(random, 1.5)
-        await asyncio.to_thread(node.start)
+        await _start(node)
         await _go_on(lives)
     return f"{times} restarts"
+
+
+async def _start(node: Node) -> None:
+    """Start a server; one that is too slow for the stack's patience, on a busy machine, is started once more."""
+    try:
+        await asyncio.to_thread(node.start)
+    except StartFailed:
+        await asyncio.to_thread(node.start)
 
 
 # ---------------------------------------------------------------- the connections

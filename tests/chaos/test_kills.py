@@ -14,7 +14,7 @@ KILLS = 10
 
 async def test_workers_that_are_killed_at_any_moment(stack: Stack, database: str, topics: str) -> None:
     async with open_shop(stack.kafka_bootstrap, database, topics, **SHOP_SETTINGS) as shop:
-        kills, verdict = await kill_at_random(shop, KILLS, Mix(commands=8_000), per_second=100)
+        kills, verdict = await kill_at_random(shop, KILLS, Mix(commands=5_000), per_second=100)
 
     assert verdict.failures == []
     assert len(kills.applied) == KILLS

@@ -59,7 +59,7 @@ def _has_passed(name: str) -> bool:
 
 def _run(name: str) -> results.Result:
     """Run one part on a stack of its own; what it raises is its failure."""
-    say, began, measured_on = partial(_tell, name), time.monotonic(), results.sources()
+    say, began, measured_on = partial(_tell, name), time.monotonic(), results.revision()
     how = "no servers"
     try:
         with devstack.stack(say=say, environment={}) as stack:

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from tests.proof.part import Report, Table
 
@@ -50,16 +50,28 @@ class Result:
         return self.sources == sources()
 
 
-def new(part: str, report: Report, *, seconds: float, stack: str, measured_on: str) -> Result:
-    """Put a report together with what it was measured on; `measured_on` is the digest before the part began."""
+class Revision(NamedTuple):
+    """What a part is measured on, asked before it begins: others may commit meanwhile."""
+
+    sources: str
+    commit: str
+    dirty: bool
+
+
+def revision() -> Revision:
+    """The sources as they are now."""
+    dirty = bool(_git("status", "--porcelain", "--", *SOURCES))
+    return Revision(sources(), _git("rev-parse", "--short=12", "HEAD"), dirty)
+
+
+def new(part: str, report: Report, *, seconds: float, stack: str, measured_on: Revision) -> Result:
+    """Put a report together with what it was measured on."""
     return Result(
         part=part,
         report=report,
         seconds=round(seconds, 1),
         stack=stack,
-        sources=measured_on,
-        commit=_git("rev-parse", "--short=12", "HEAD"),
-        dirty=bool(_git("status", "--porcelain", "--", *SOURCES)),
+        **measured_on._asdict(),
         finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
         machine=_machine(),
         versions={"Python": platform.python_version(), **{name: metadata.version(name) for name in LIBRARIES}},

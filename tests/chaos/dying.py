@@ -1,8 +1,7 @@
 """Victims that each die at one point of one shop. Law: a death counts only as SIGKILL at that point, seen in the log.
 
 A chain of lives, all of one static member, while the workload keeps coming; then one that is not armed goes on, drains,
-and the shop is judged once. A victim that ends otherwise fails the chain, but for SIGTERM: where the signal finds no
-batch under way the worker ends well, which is no death, and another takes its place.
+and the shop is judged once. A victim that ends otherwise fails the chain.
 """
 
 import signal
@@ -31,16 +30,10 @@ async def die_at(shop: Shop, point: str, times: int, seed: int = 1) -> Verdict:
     """Let `times` workers die at a point and another go on. Failures say also where a death was none."""
     random = Random(seed)
     records = await stock_up(shop, seed, Mix(commands=400 + 800 * times, sites=2, items=20))
-    deaths, misses = 0, 0
     async with feeding(shop, records, PER_SECOND):
-        while deaths < times:
+        for _ in range(times):
             victim = await _DYING.get(point, _die)(shop, point, random)
-            if victim.died_at(point):
-                deaths += 1
-            elif point == "on_sigterm_in_mid_batch" and victim.code == 0 and misses < times:
-                misses += 1
-            else:
-                raise AssertionError(f"{point}: the victim ended with {victim.code}:\n{victim.said()}")
+            assert victim.died_at(point), f"{point}: the victim ended with {victim.code}:\n{victim.said()}"
         await _a_healthy_one(shop)
     await shop.drained()
     verdict = await judge_shop(shop)
@@ -69,19 +62,11 @@ async def _die_during_a_rebalance(shop: Shop, point: str, _: Random) -> Life:
     return victim
 
 
-async def _die_on_sigterm(shop: Shop, point: str, _: Random) -> Life:
-    victim = shop.start("one", point)
-    await victim.applied()
-    victim.signal(signal.SIGTERM)
-    await victim.ended()
-    return victim
-
-
 async def _a_healthy_one(shop: Shop) -> None:
     life = shop.start("one")
     assert await life.applied(), f"the one that goes on applied nothing:\n{life.said()}"
 
 
-_DYING: Final = {"during_rebalance": _die_during_a_rebalance, "on_sigterm_in_mid_batch": _die_on_sigterm}
+_DYING: Final = {"during_rebalance": _die_during_a_rebalance}
 
 assert set(_DYING) | HELD_BY_KAFKA <= set(POINTS)

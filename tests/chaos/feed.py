@@ -39,7 +39,8 @@ async def stock_up(shop: Shop, seed: int, mix: Mix) -> list[Sent]:
     finally:
         await connection.close()
     shop.sent += first
-    return [record for record in records if record not in first]
+    applied = set(first)
+    return [record for record in records if record not in applied]
 
 
 class Feed:

@@ -40,11 +40,12 @@ Condition = Callable[[Arguments], bool]
 
 
 class Point(NamedTuple):
-    """`module:name`, when it happens, and at which passes."""
+    """`module:name`, when it happens, and at which passes; after a pass through `sigterm_after` SIGTERM comes first."""
 
     function: str
     when: str
     condition: Condition = lambda _: True
+    sigterm_after: str | None = None
 
 
 def _has_commands(call: Arguments) -> bool:
@@ -88,7 +89,9 @@ POINTS: Final[Mapping[str, Point]] = {
     "after_commit_before_wake": Point("stock_worker.worker:Worker.wake", BEFORE),
     "after_commit_before_offsets": Point("stock_worker.intake:Intake.flush", BEFORE, _has_offsets),
     "during_rebalance": Point("stock_worker.intake:Intake.revoked", BEFORE, _has_partitions),
-    "on_sigterm_in_mid_batch": Point("stock_worker.worker:Worker.stop", BEFORE, _is_in_mid_batch),
+    "on_sigterm_in_mid_batch": Point(
+        "stock_worker.worker:Worker.stop", BEFORE, _is_in_mid_batch, sigterm_after="stock_worker.handle:load"
+    ),
     "relay_after_read": Point("stock_worker.relay.life:Life._read", AFTER, _has_read),
     # Records are in the relay's hands, a step before they are written to the socket.
     "relay_before_send": Point("aiokafka.client:AIOKafkaClient.send", BEFORE, _produces),
@@ -165,9 +168,21 @@ def _live(environment: Mapping[str, str], folder: Path, log: Path, arguments: Se
 
 def _arm(name: str, passes: int) -> None:
     """Wrap the function of a point so that the process ends or stops at that pass through it."""
-    how = signal.SIGSTOP if name in FREEZING_POINTS else signal.SIGKILL
     point = {**POINTS, **MIGRATION_POINTS, **FREEZING_POINTS}[name]
-    module_name, _, path = point.function.partition(":")
+
+    def happen() -> None:
+        os.write(2, f"{last_words(name)}\n".encode())
+        os.kill(os.getpid(), signal.SIGSTOP if name in FREEZING_POINTS else signal.SIGKILL)
+
+    if point.sigterm_after:
+        _wrap(point.sigterm_after, AFTER, _has_commands, passes, lambda: os.kill(os.getpid(), signal.SIGTERM))
+        passes = 1
+    _wrap(point.function, point.when, point.condition, passes, happen)
+
+
+def _wrap(function: str, when: str, condition: Condition, passes: int, happen: Callable[[], None]) -> None:
+    """Let something happen at the given pass through a function that meets a condition."""
+    module_name, _, path = function.partition(":")
     owner: Any = importlib.import_module(module_name)
     *parents, attribute = path.split(".")
     for parent in parents:
@@ -176,13 +191,12 @@ def _arm(name: str, passes: int) -> None:
 
     def pass_by(call: Arguments) -> None:
         nonlocal left
-        if left and point.condition(call):
+        if left and condition(call):
             left -= 1
             if not left:
-                os.write(2, f"{last_words(name)}\n".encode())
-                os.kill(os.getpid(), how)
+                happen()
 
-    setattr(owner, attribute, _wrapped(getattr(owner, attribute), point.when, pass_by))
+    setattr(owner, attribute, _wrapped(getattr(owner, attribute), when, pass_by))
 
 
 def _wrapped(function: Callable[..., Any], when: str, pass_by: Callable[[Arguments], None]) -> Callable[..., Any]:

@@ -48,7 +48,7 @@ def main(names: Sequence[str]) -> int:
         for failure in result.report.failures:
             _say(f"{name}: {failure}")
     failed = [name for name in (names or PARTS) if not _has_passed(name)]
-    _say(f"failed: {', '.join(failed)}" if failed else "every part has passed on these sources")
+    _say(f"not passed on these sources: {', '.join(failed)}" if failed else "every part has passed on these sources")
     return 1 if failed else 0
 
 

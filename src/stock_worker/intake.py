@@ -38,6 +38,9 @@ _WAITING_MAX_BYTES: Final = 32 * 1024 * 1024
 """Of values decoded ahead: a thousand records of one megabyte would fill the memory."""
 _LEAVE_TIMEOUT_S: Final = 8.0
 _END_OFFSETS_TIMEOUT_S: Final = 5.0
+_COMMIT_EVERY_S: Final = 0.1
+"""Offsets of a loaded worker are told ten times a second, not with each of some fifty batches: a fifth of the broker's
+work at 2,000 orders/s. What a crash makes it read again is known by its references."""
 _COMMIT_PAUSE_S: Final = 1.0
 
 
@@ -307,7 +310,10 @@ class Intake:
     # ------------------------------------------------------------ offsets
 
     async def commit_offsets(self) -> None:
-        """Tell Kafka, for ever, how far each partition is applied; in the background, the newest position each."""
+        """Tell Kafka, for ever, how far each partition is applied; in the background, the newest position each.
+
+        A stop and a rebalance do not wait for this: they `flush`.
+        """
         while True:
             await self._to_commit.wait()
             self._commit = asyncio.create_task(self.flush())
@@ -318,6 +324,7 @@ class Intake:
                 say(logger, logging.WARNING, "offsets not committed, tried again", error=one_line(error))
                 await asyncio.sleep(_COMMIT_PAUSE_S)
                 self._to_commit.set()
+            await asyncio.sleep(_COMMIT_EVERY_S)
 
     async def flush(self) -> None:
         """Commit what is applied and not yet committed. A rebalance in between makes it harmless to fail."""

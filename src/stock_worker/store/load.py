@@ -52,8 +52,8 @@ async def load(
     """
     assert connection.is_in_transaction(), "locks outside a transaction guard nothing"
     sites = await _sites(connection, {command.site_id for command in commands})
-    orders = await _orders(connection, commands)
-    await _parked_of(connection, orders, commands, decode_parked)
+    orders, seen = await _orders(connection, commands)
+    await _parked_of(connection, seen, commands, decode_parked)
     keys = _item_keys(commands, orders.values())
     if blind:
         keys.update(key for command in commands for key in blind_items_of(command))
@@ -108,10 +108,13 @@ async def _sites(connection: "Connection", site_ids: set[str]) -> dict[str, Site
     return sites
 
 
-async def _orders(connection: "Connection", commands: Sequence[Command]) -> dict[OrderKey, Order]:
+async def _orders(
+    connection: "Connection", commands: Sequence[Command]
+) -> tuple[dict[OrderKey, Order], dict[OrderKey, Order]]:
+    """Give all orders of the batch, locked, and those of them that were there before."""
     keys = sorted(orders_of(commands))
     if not keys:
-        return {}
+        return {}, {}
     columns = ([key.site_id for key in keys], [key.order_id for key in keys])
     orders = {}
     for row in await connection.fetch(SQL["insert_orders"], *columns):
@@ -124,7 +127,7 @@ async def _orders(connection: "Connection", commands: Sequence[Command]) -> dict
         for key, row in zip(seen, rows, strict=True):
             orders[key] = Order(key, row["order_pk"], row["cancelled_whole"])
         await _lines(connection, {orders[key].order_pk: orders[key] for key in seen})
-    return orders
+    return orders, {key: orders[key] for key in seen}
 
 
 async def _lines(connection: "Connection", by_pk: dict[int, Order]) -> None:
@@ -139,7 +142,7 @@ async def _lines(connection: "Connection", by_pk: dict[int, Order]) -> None:
 async def _parked_of(
     connection: "Connection", orders: dict[OrderKey, Order], commands: Sequence[Command], decode: DecodeParked
 ) -> None:
-    """Read what waits for the orders that this batch places; orders with lines have nothing waiting."""
+    """Read what waits for the orders that this batch places: those named before that have no lines yet."""
     placed = {command.order_key for command in commands if command.kind is CommandKind.PLACE}
     by_pk = {order.order_pk: order for key, order in orders.items() if key in placed and not order.placed}
     if by_pk:

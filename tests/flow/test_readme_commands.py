@@ -41,19 +41,28 @@ def test_readme_commands_do_what_they_say(stack: Stack, empty_database: str, top
     with shell(run, settings, tmp_path) as worker, shell(tail, settings, tmp_path) as reader:
         subprocess.run(["bash", "-c", emit], env=environment(settings), cwd=tmp_path, check=True)
         deadline = monotonic() + WITHIN_S
-        while any(topic not in (said := reader.log.read_text()) for topic in ("stock-changed", "stock-level")):
-            assert monotonic() < deadline, f"{said}\nand the worker:\n{worker.log.read_text()}"
+        while any(topic not in reader.given() for topic in ("stock-changed", "stock-level", "adjustment-applied")):
+            assert monotonic() < deadline, f"{reader.said()}\nand the worker:\n{worker.said()}"
             sleep(0.1)
         assert reader.ended_by(signal.SIGINT) == 0
         assert worker.ended_by(signal.SIGTERM) == 0
 
 
 class Shell:
-    """A command that goes on until it is asked to end, and what it printed."""
+    """A command that goes on until it is asked to end, and the files that it writes its data and its words to."""
 
-    def __init__(self, process: "subprocess.Popen[bytes]", log: Path) -> None:
+    def __init__(self, process: "subprocess.Popen[bytes]", data: Path, words: Path) -> None:
         self.process = process
-        self.log = log
+        self.data = data
+        self.words = words
+
+    def given(self) -> str:
+        """Its data so far."""
+        return self.data.read_text()
+
+    def said(self) -> str:
+        """Its words so far."""
+        return self.words.read_text()
 
     def ended_by(self, number: signal.Signals) -> int:
         """Ask it to end, and give its exit code."""
@@ -64,13 +73,13 @@ class Shell:
 @contextmanager
 def shell(command: str, settings: dict[str, str], folder: Path) -> Iterator[Shell]:
     """Type a command and let it go on for as long as the block runs."""
-    log = folder / f"{command.split()[1]}.log"
-    with log.open("wb") as out:
+    data, words = folder / f"{command.split()[1]}.data", folder / f"{command.split()[1]}.words"
+    with data.open("wb") as out, words.open("wb") as err:
         process = subprocess.Popen(
-            ["bash", "-c", f"exec {command}"], env=environment(settings), cwd=folder, stdout=out, stderr=out
+            ["bash", "-c", f"exec {command}"], env=environment(settings), cwd=folder, stdout=out, stderr=err
         )
     try:
-        yield Shell(process, log)
+        yield Shell(process, data, words)
     finally:
         process.kill()
         process.wait()

@@ -25,6 +25,7 @@ import asyncpg
 
 from stock_worker.core.model import Malformed, Outcome
 from stock_worker.core.refusals import Code
+from stock_worker.core.topics import command_topic_of
 from stock_worker.faults import Quarantine, Retry, RetryNow, Stop, is_bug, reaction, sqlstate
 from stock_worker.handle import Policy, handle_batch
 from stock_worker.intake import Batch, Entry, Intake, next_offsets
@@ -257,7 +258,7 @@ class Worker:
         for (topic, kind), times in Counter([(topic, outcome.kind) for topic, outcome in decided]).items():
             metrics.commands_total.labels(topic, kind).inc(times)
         released = [
-            (waited.source.topic.removeprefix(prefix), what) for done in outcomes for waited, what in done.released
+            (command_topic_of(waited.source.topic), what) for done in outcomes for waited, what in done.released
         ]
         metrics.count([*decided, *released])
         metrics.command_lag_seconds.observe_many([max(0.0, now - record.timestamp_ms / 1000) for record in records])

@@ -8,14 +8,14 @@ import io
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from collections.abc import Mapping
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import orjson
+import pytest
 
 from stock_worker import cli
 from stock_worker.settings import Settings
@@ -55,14 +55,14 @@ class Terminal:
         """Run `stock-worker` with these words to its end."""
         given, said = io.TextIOWrapper(io.BytesIO(), encoding="utf-8"), io.StringIO()
         exit_code = 0
-        with (
-            _in(self.folder),
-            patch.dict(os.environ, environment(self.settings), clear=True),
-            patch.object(sys, "argv", ["stock-worker", *words]),
-            patch.object(sys, "stdin", io.TextIOWrapper(io.BytesIO(sent))),
-            redirect_stdout(given),
-            redirect_stderr(said),
-        ):
+        with pytest.MonkeyPatch.context() as here, redirect_stdout(given), redirect_stderr(said):
+            here.chdir(self.folder)
+            for name in [name for name in os.environ if name.startswith("STOCK_")]:
+                here.delenv(name)
+            for name, value in self.settings.items():
+                here.setenv(name, value)
+            here.setattr(sys, "argv", ["stock-worker", *words])
+            here.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(sent)))
             try:
                 cli.main()
             except SystemExit as end:
@@ -93,13 +93,3 @@ def names(settings: Settings) -> dict[str, str]:
     """The variables of the settings that a test's service runs with."""
     told = ("kafka_bootstrap", "database_url", "topic_prefix", "group_id", "topic_partitions", "http_host", "http_port")
     return {f"STOCK_{name.upper()}": str(getattr(settings, name)) for name in told}
-
-
-@contextmanager
-def _in(folder: Path) -> Iterator[None]:
-    before = Path.cwd()
-    os.chdir(folder)
-    try:
-        yield
-    finally:
-        os.chdir(before)

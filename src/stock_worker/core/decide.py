@@ -61,6 +61,9 @@ def end_parked(world: World, command: Command) -> Outcome:
             f"order {command.order_id} was not placed in time; if it was placed since, send this again under a new "
             "reference_id",
         )
+    assert command.order_key is not None  # only commands that name an order are parked
+    order = world.orders[command.order_key]
+    order.parked = [waiting for waiting in order.parked if waiting.reference != command.reference]
     _unpark(world, command)
     _remember(world, command, outcome)
     return outcome
@@ -94,9 +97,6 @@ def _park(world: World, command: Command) -> None:
 
 
 def _unpark(world: World, command: Command) -> None:
-    assert command.order_key is not None
-    order = world.orders[command.order_key]
-    order.parked = [waiting for waiting in order.parked if waiting.reference != command.reference]
     del world.parked[command.reference]
     if world.changes.parked.pop(command.reference, None) is None:
         world.changes.unparked.append(command.reference)
@@ -104,8 +104,10 @@ def _unpark(world: World, command: Command) -> None:
 
 def _decide_parked(world: World, placement: Command) -> tuple[tuple[Command, Outcome], ...]:
     assert placement.order_key is not None
+    order = world.orders[placement.order_key]
+    waiting, order.parked = order.parked, []
     decided = []
-    for command in world.orders[placement.order_key].parked.copy():
+    for command in waiting:
         _unpark(world, command)
         outcome = RULES[command.kind](world, command)
         _remember(world, command, outcome)

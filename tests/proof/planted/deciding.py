@@ -168,7 +168,13 @@ FAULTS: Final = (
     Fault(
         "the newest parked command first",
         "Rule 5: what waited for an order is decided in the reverse of its arrival.",
-        (Edit("core/decide.py", ".parked.copy()", ".parked[::-1]"),),
+        (
+            Edit(
+                "core/decide.py",
+                "waiting, order.parked = order.parked, []",
+                "waiting, order.parked = order.parked[::-1], []",
+            ),
+        ),
         (RULES + "test_rule_5_what_comes_before_its_order_waits_and_is_decided_with_it_in_arrival_order",),
     ),
     Fault(

@@ -41,6 +41,13 @@ class Level(StrEnum):
     OUT = "out"
 
 
+class Mode(StrEnum):
+    """What an order line does with stock: take it at once, or hold it until it is fulfilled (contract rule 5)."""
+
+    SALE = "sale"
+    RESERVE = "reserve"
+
+
 class OutcomeKind(StrEnum):
     """What became of one record: the closed list of `stock_worker_commands_total{outcome}` (contract section 8)."""
 
@@ -109,7 +116,8 @@ class Line(NamedTuple):
     """One line of any command; contract section 3 says which fields a command knows, the others are None.
 
     `quantity` is a positive count, but signed on an adjustment of type `adjustment`; None on a cancellation means all
-    that is left of the line. `location_ids` limits routing. `unit_cost` is money per unit in `currency`.
+    that is left of the line; on a count it is what was counted, 0 or more. `location_ids` limits routing. `unit_cost`
+    is money per unit in `currency`. `counted_at_version` is the item's version that the counter saw.
     """
 
     line_id: str | None
@@ -124,10 +132,11 @@ class Line(NamedTuple):
     currency: str | None = None
     expected_version: int | None = None
     location_ids: tuple[str, ...] | None = None
+    counted_at_version: int | None = None
 
 
 class CommandKind(StrEnum):
-    """Which rule decides a command; one per command topic of this release."""
+    """Which rule decides a command. EXPIRE is the sweeper's own; the others come by topic or HTTP."""
 
     PLACE = "place"
     AMEND = "amend"
@@ -136,6 +145,9 @@ class CommandKind(StrEnum):
     RETURN = "return"
     RESTOCK = "restock"
     ADJUST = "adjust"
+    COUNT = "count"
+    TRANSFER = "transfer"
+    EXPIRE = "expire"
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +155,10 @@ class Command:
     """One decoded command: what is asked, under which reference, by whom, and where it came from.
 
     `order_id` is None where the command names no order; `lines` is None for a cancellation of the whole order;
-    `adjustment` and `atomic` are used by ADJUST alone. `fingerprint` is the hash of its meaning (contract rule 1).
-    `record` is the Kafka record it was decoded from, None for the other entrances.
+    `adjustment` and `atomic` are used by ADJUST alone, `from_location_id` and `to_location_id` by TRANSFER; `mode` and
+    `expires_at` by PLACE and AMEND (None: the site's, or the order's), and `expires_at` by EXPIRE, which is decided only
+    if it still is the order's. `fingerprint` is the hash of its meaning (contract rule 1). `record` is the Kafka record
+    it was decoded from, None for the other entrances.
     """
 
     kind: CommandKind
@@ -162,6 +176,10 @@ class Command:
     note: str | None = None
     traceparent: str | None = None
     record: Record | None = None
+    mode: Mode | None = None
+    expires_at: datetime | None = None
+    from_location_id: str | None = None
+    to_location_id: str | None = None
 
     @property
     def site_id(self) -> str:
@@ -186,8 +204,41 @@ class Malformed:
     code: Code = Code.MALFORMED
 
 
+class CatalogEntry(NamedTuple):
+    """What the catalog says of an item; money in the site's currency. `revision` is None until a message had one."""
+
+    name: str | None
+    variant_name: str | None
+    sku: str | None
+    options: str | None
+    category_id: str | None
+    category_name: str | None
+    image_url: str | None
+    unit_price: Decimal | None
+    cost_price: Decimal | None
+    track_inventory: bool
+    archived: bool
+    revision: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ProductChanged:
+    """A record of the catalog's topic: the item's new entry, or None where a null value archives it.
+
+    It has no reference: the revision within the entry says whether it is news (contract section 3).
+    """
+
+    item: ItemKey
+    entry: CatalogEntry | None
+    record: Record
+
+
 class Movement(NamedTuple):
-    """One immutable ledger row (contract section 2). `quantity` is the signed effect on available."""
+    """One immutable ledger row (contract section 2). `quantity` is the signed effect on available.
+
+    `net_sold` is what the item has sold, less what was cancelled and came back, over its whole life; `cost_ignored`
+    says that the inflow's cost could not be used (rule 12). Both are not among the contract's fields of a movement.
+    """
 
     movement_id: str
     item: ItemKey
@@ -211,6 +262,8 @@ class Movement(NamedTuple):
     recorded_at: datetime
     last_of_command: bool
     command: Command
+    net_sold: int
+    cost_ignored: bool
 
 
 class RejectedLine(NamedTuple):

@@ -6,27 +6,46 @@ raises KeyError. Counters are units; the item's are the sums of its places'.
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from typing import NamedTuple
 
-from stock_worker.core.model import Command, ItemKey, Level, Movement, MovementType, OrderKey, Outcome, Reference
+from stock_worker.core.model import (
+    CatalogEntry,
+    Command,
+    ItemKey,
+    Level,
+    Mode,
+    Movement,
+    MovementType,
+    OrderKey,
+    Outcome,
+    Reference,
+)
 from stock_worker.core.orders import Totals
+from stock_worker.core.policy import NO_SETTINGS, PLAIN, Policy, Settings
 
 
 @dataclass(slots=True)
 class Place:
-    """The stock of one item at one location. `stored` is False until a row exists."""
+    """The stock of one item at one location; `held` is the part of `reserved` that people hold.
+
+    `counted_at` is set when a count of this world looked at it. `stored` is False until a row exists.
+    """
 
     on_hand: int = 0
     reserved: int = 0
+    held: int = 0
+    counted_at: datetime | None = None
     stored: bool = False
 
 
 @dataclass(slots=True)
 class Item:
-    """An item under its lock. `level` is the level last emitted.
+    """An item under its lock. `level` is the one that shows, `emitted` the one last emitted, `stay` counts its stays.
 
-    `last_movement_type` is known once it has moved in this world. `movement_ids` is the series of its movements' ids,
-    derived when the first is needed.
+    `average_cost` is None until an inflow had a cost; `costed` units of `on_hand` are valued at it. `net_sold` is what
+    was sold, less what was cancelled and came back. `last_movement_type` is known once it has moved in this world.
+    `movement_ids` is the series of its movements' ids, derived when the first is needed.
     """
 
     key: ItemKey
@@ -36,8 +55,16 @@ class Item:
     version: int = 0
     revision: int = 0
     level: Level = Level.OK
+    emitted: Level = Level.OK
+    stay: int = 0
+    costed: int = 0
+    net_sold: int = 0
+    average_cost: Decimal | None = None
+    catalog_revision: int | None = None
+    first_movement_at: datetime | None = None
     last_movement_at: datetime | None = None
     last_movement_type: MovementType | None = None
+    policy: Policy = PLAIN
     places: dict[str, Place] = field(default_factory=dict)
     movement_ids: str = ""
 
@@ -49,15 +76,26 @@ class Item:
 
 @dataclass(slots=True)
 class Allocation:
-    """Units of an order line taken at one location; a line's list is in the order in which they were taken."""
+    """What an order line has at one location; a line's list is in the order in which places were first used.
+
+    `sold` units were sold from there and `reserved` are held there; `given_back` were, and are not sold again;
+    `returned` of the sold ones came back.
+    """
 
     location_id: str
-    sold: int
+    sold: int = 0
+    reserved: int = 0
+    given_back: int = 0
+    returned: int = 0
 
 
 @dataclass(slots=True)
 class OrderLine:
-    """A line of a placed order. `versions` are those of the item's movements that this line caused."""
+    """A line of a placed order. `versions` are those of the item's movements that this line caused.
+
+    `location_id` is the place that its sender named; `tracked` is whether the item was when the line was placed;
+    `expired` is E of rule 5, for mode reserve alone.
+    """
 
     line_id: str
     position: int
@@ -65,33 +103,74 @@ class OrderLine:
     totals: Totals
     allocations: list[Allocation]
     versions: list[int]
+    mode: Mode = Mode.SALE
+    expired: bool = False
+    tracked: bool = True
+    location_id: str | None = None
     stored: bool = False
+
+    @property
+    def reserved(self) -> int:
+        """The units that the line holds."""
+        return sum(allocation.reserved for allocation in self.allocations)
 
 
 @dataclass(slots=True)
 class Order:
-    """An order under its lock: a stub until it is placed, that is, until it has lines."""
+    """An order under its lock: a stub until it is placed, that is, until it has lines.
+
+    `mode` is what its placement said or took from the site. `expires_at` is None where it never expires.
+    """
 
     key: OrderKey
     order_pk: int
     cancelled_whole: bool = False
+    mode: Mode = Mode.SALE
+    expires_at: datetime | None = None
     lines: dict[str, OrderLine] = field(default_factory=dict)
     parked: list[Command] = field(default_factory=list)
 
     @property
     def placed(self) -> bool:
-        """Whether a placement was accepted; a superseded one counts."""
+        """Whether a placement was accepted; a superseded or expired one counts."""
         return bool(self.lines)
 
 
 @dataclass(slots=True)
+class Location:
+    """A place of a site. `stored` is False until a row exists as it is here."""
+
+    location_id: str
+    code: str
+    priority: int
+    active: bool = True
+    stored: bool = True
+
+
+@dataclass(slots=True)
 class Site:
-    """The places of one tenant: `codes` by location. `stored` is False until its default location is a row."""
+    """One tenant: its locations and settings. `routing` are its active locations, the first to sell from first."""
 
     site_id: str
     default_location_id: str
-    codes: dict[str, str]
-    stored: bool
+    locations: dict[str, Location]
+    settings: Settings = NO_SETTINGS
+    routing: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Put the active locations in order."""
+        self.route()
+
+    def route(self) -> None:
+        """Order the active locations by (priority, code, id) again, after one was opened (contract rule 7)."""
+        active = [location for location in self.locations.values() if location.active]
+        active.sort(key=lambda location: (location.priority, location.code, location.location_id))
+        self.routing = [location.location_id for location in active]
+
+    def is_active(self, location_id: str) -> bool:
+        """Whether the site has this location, in use."""
+        location = self.locations.get(location_id)
+        return location is not None and location.active
 
 
 class Decided(NamedTuple):
@@ -101,29 +180,54 @@ class Decided(NamedTuple):
     outcome: Outcome
 
 
+class Window(NamedTuple):
+    """What moved at a place since a version that a counter saw: (version, change of on_hand) of all but counts."""
+
+    loaded_version: int
+    moved: int
+
+
 @dataclass(slots=True)
 class Changes:
     """What the batch has changed so far, in the order in which it happened; `save` writes exactly this.
 
-    `items` and `places` go by item_id.
+    `items` (those to be told by `stock-level`) and `places` go by item_id; `levels` are the items whose level, emitted
+    or not, changed; `averages` those whose average cost did. `orders` are those whose own row changed.
     """
 
     movements: list[Movement] = field(default_factory=list)
     items: dict[int, Item] = field(default_factory=dict)
     places: dict[tuple[int, str], tuple[Item, Place]] = field(default_factory=dict)
+    levels: dict[int, "LevelChange"] = field(default_factory=dict)
+    averages: dict[int, Item] = field(default_factory=dict)
     orders: dict[OrderKey, Order] = field(default_factory=dict)
     lines: dict[tuple[OrderKey, str], tuple[Order, OrderLine]] = field(default_factory=dict)
+    locations: dict[tuple[str, str], Location] = field(default_factory=dict)
+    catalog: dict[ItemKey, CatalogEntry] = field(default_factory=dict)
     decided: list[Decided] = field(default_factory=list)
     parked: dict[Reference, Command] = field(default_factory=dict)
     unparked: list[Reference] = field(default_factory=list)
     alerts: list["AlertChange"] = field(default_factory=list)
 
 
+@dataclass(slots=True)
+class LevelChange:
+    """An item whose level changed in this batch: when it last did, and whether it was anything but ok meanwhile."""
+
+    item: Item
+    alert_id: str
+    since: datetime
+    alerted: bool
+
+
 @dataclass(frozen=True, slots=True)
 class AlertChange:
-    """One change of an item's level, seen after one command, before the next; numbers are those of that moment."""
+    """One emitted change of an item's level, seen after one command; numbers are those of that moment.
 
-    item: ItemKey
+    `command` is None where a rule, a setting or the catalog was the cause. `at` is the moment that days count from.
+    """
+
+    item: Item
     alert_id: str
     previous_level: Level
     level: Level
@@ -131,12 +235,19 @@ class AlertChange:
     reserved: int
     version: int
     revision: int
-    command: Command
+    net_sold: int
+    policy: Policy
+    at: datetime
+    command: Command | None
 
 
 @dataclass(slots=True)
 class World:
-    """All that a batch may read and change, and the moment it is decided at (PostgreSQL's clock, after the locks)."""
+    """All that a batch may read and change, and the moment it is decided at (PostgreSQL's clock, after the locks).
+
+    `windows` tells counts what moved meanwhile, by (item_id, location_id, counted_at_version). `sold_before` is an
+    item's net_sold 30 days ago, where it was moving then; it is filled in for the items whose level changed.
+    """
 
     recorded_at: datetime
     sites: dict[str, Site] = field(default_factory=dict)
@@ -144,4 +255,7 @@ class World:
     orders: dict[OrderKey, Order] = field(default_factory=dict)
     references: dict[Reference, bytes] = field(default_factory=dict)
     parked: dict[Reference, bytes] = field(default_factory=dict)
+    windows: dict[tuple[int, str, int], Window] = field(default_factory=dict)
+    catalog: dict[ItemKey, CatalogEntry] = field(default_factory=dict)
+    sold_before: dict[int, int] = field(default_factory=dict)
     changes: Changes = field(default_factory=Changes)

@@ -26,7 +26,7 @@ from stock_worker.core.model import (
     Reference,
     Source,
 )
-from stock_worker.core.state import Allocation, Changes, Item, Order, OrderLine, Place, Site, World
+from stock_worker.core.state import Allocation, Changes, Item, Location, Order, OrderLine, Place, Site, World
 from tests.models.meaning import canonical_type, meaning_of, reference_of
 from tests.models.stock_model import Expected
 from tests.models.trial import Alert, Failed, Moved
@@ -65,7 +65,7 @@ def command_of(topic: str, value: dict[str, Any]) -> Command:
 
 def new_world() -> World:
     """An empty site."""
-    return World(NOON, sites={SITE: Site(SITE, DEFAULT, {DEFAULT: "DEFAULT"}, stored=False)})
+    return World(NOON, sites={SITE: Site(SITE, DEFAULT, {DEFAULT: Location(DEFAULT, "DEFAULT", 0, stored=False)})})
 
 
 def decide_in(world: World, command: Command) -> list[tuple[Command, Outcome]]:
@@ -91,7 +91,7 @@ def told(world: World, command: Command, outcome: Outcome) -> Expected:
         outcome.kind.value,
         outcome.code.text if outcome.code else None,
         tuple(Moved(row.item[1:], row.type.value, row.quantity, row.line_id) for row in outcome.movements),
-        tuple(Alert(change.item[1:], change.previous_level.value, change.level.value) for change in alerts),
+        tuple(Alert(change.item.key[1:], change.previous_level.value, change.level.value) for change in alerts),
         tuple(
             Failed(position, line.code.text, line.requested, line.shortfall)
             for position, line in enumerate(outcome.rejected)

@@ -23,7 +23,7 @@ from stock_worker.core.model import (
     Reference,
     Source,
 )
-from stock_worker.core.state import Item, Order, Site, World
+from stock_worker.core.state import Item, Location, Order, Site, World
 
 SITE = "00000000-0000-4000-8000-000000000001"
 DEFAULT = str(uuid5(UUID(SITE), "default"))
@@ -110,7 +110,7 @@ def adjust(kind: MovementType, *lines: Line, ref: str, atomic: bool = True) -> C
 
 def world() -> World:
     """An empty shop."""
-    return World(NOON, sites={SITE: Site(SITE, DEFAULT, {DEFAULT: "DEFAULT"}, stored=False)})
+    return World(NOON, sites={SITE: Site(SITE, DEFAULT, {DEFAULT: Location(DEFAULT, "DEFAULT", 0, stored=False)})})
 
 
 def run(shop: World, *commands: Command) -> list[Outcome]:

@@ -341,7 +341,7 @@ def test_rule_5_a_parked_command_whose_order_came_is_not_ended() -> None:
 def test_rule_10_each_change_of_level_alerts_once(commands: tuple, levels: list[tuple[str, str]]) -> None:
     opened = world()
     run(opened, *commands)
-    alerts = [alert for alert in opened.changes.alerts if alert.item == item_key("n")]
+    alerts = [alert for alert in opened.changes.alerts if alert.item.key == item_key("n")]
     assert [(alert.previous_level.value, alert.level.value) for alert in alerts] == levels
     assert len({alert.alert_id for alert in alerts}) == len(alerts)
 

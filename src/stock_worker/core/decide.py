@@ -6,10 +6,11 @@ what was parked for an order that this command placed, in arrival order. Source:
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Final
 
-from stock_worker.core import order_rules, stock_rules
-from stock_worker.core.model import Command, CommandKind, Outcome, OutcomeKind
+from stock_worker.core import counts, line_rules, order_rules, stock_rules
+from stock_worker.core.model import Command, CommandKind, Outcome, OutcomeKind, Reference
 from stock_worker.core.refusals import Code
 from stock_worker.core.state import Decided, World
 
@@ -18,11 +19,14 @@ Rule = Callable[[World, Command], Outcome]
 RULES: Final[dict[CommandKind, Rule]] = {
     CommandKind.PLACE: order_rules.place,
     CommandKind.AMEND: order_rules.amend,
-    CommandKind.CANCEL: order_rules.cancel,
-    CommandKind.FULFIL: order_rules.fulfil,
-    CommandKind.RETURN: order_rules.return_received,
+    CommandKind.CANCEL: line_rules.cancel,
+    CommandKind.FULFIL: line_rules.fulfil,
+    CommandKind.RETURN: line_rules.return_received,
     CommandKind.RESTOCK: stock_rules.restock,
     CommandKind.ADJUST: stock_rules.adjust,
+    CommandKind.COUNT: counts.count,
+    CommandKind.TRANSFER: stock_rules.transfer,
+    CommandKind.EXPIRE: line_rules.expire,
 }
 
 _DUPLICATE: Final = Outcome(OutcomeKind.DUPLICATE)
@@ -67,6 +71,25 @@ def end_parked(world: World, command: Command) -> Outcome:
     _unpark(world, command)
     _remember(world, command, outcome)
     return outcome
+
+
+def expire(world: World, command: Command) -> Outcome | None:
+    """Let an order's reservations expire, decided again under the lock; None where they are not due (any more).
+
+    A time that an amendment brought back may have been used up: then the reference tells this moment in its place.
+    """
+    if not line_rules.is_due(world, command):
+        return None
+    if command.reference in world.references:
+        command = replace(command, reference=expiry_of(command.site_id, command.order_id, world.recorded_at))
+    outcome = RULES[command.kind](world, command)
+    _remember(world, command, outcome)
+    return outcome
+
+
+def expiry_of(site_id: str, order_id: str | None, at: datetime) -> Reference:
+    """The reference of an expiry: the order and its time, in UTC with Z and no fraction where there is none."""
+    return Reference(site_id, "expiry", f"{order_id}@{at.astimezone(UTC).isoformat().replace('+00:00', 'Z')}")
 
 
 def _known(world: World, command: Command) -> Outcome | None:

@@ -6,17 +6,11 @@ Ids are derived, so an event that is decided again keeps its `ce_id`. Source: co
 from typing import Any, Final, NamedTuple
 
 from stock_worker.core import topics
-from stock_worker.core.alerts import BACKORDER_LIMIT, BUILT_IN
+from stock_worker.core.alerts import days_until_stockout, scope_of
 from stock_worker.core.ids import numbered, series, single
 from stock_worker.core.model import Command, Movement, Outcome, OutcomeKind, Source
 from stock_worker.core.state import AlertChange, Item, Site, World
 
-_NOTIFY: Final = {
-    "dashboard": True,
-    "email": {"enabled": True, "recipients": [], "frequency": "daily"},
-    "webhook": {"enabled": False, "url": None},
-}
-_THRESHOLDS: Final = BUILT_IN._asdict()
 _SILENT: Final = frozenset({OutcomeKind.DUPLICATE, OutcomeKind.PARKED})
 
 
@@ -31,7 +25,7 @@ class Event(NamedTuple):
     traceparent: str | None
 
 
-def stock_changed(movement: Movement) -> Event:
+def stock_changed(world: World, movement: Movement) -> Event:
     """Tell one ledger row."""
     command = movement.command
     reference = command.reference
@@ -40,7 +34,7 @@ def stock_changed(movement: Movement) -> Event:
         "site_id": item.site_id,
         "product_id": item.product_id,
         "variant_id": item.variant_id,
-        "sku": None,
+        "sku": world.items[item].policy.sku,
         "movement_id": movement.movement_id,
         "location_id": movement.location_id,
         "version": movement.version,
@@ -74,8 +68,8 @@ def stock_changed(movement: Movement) -> Event:
 
 def stock_level(world: World, item: Item) -> Event:
     """Tell an item's state after the batch."""
-    site = world.sites[item.key.site_id]
-    available = item.available
+    site, policy = world.sites[item.key.site_id], item.policy
+    available, limit = item.available, policy.backorder_limit
     payload = {
         "site_id": item.key.site_id,
         "product_id": item.key.product_id,
@@ -83,46 +77,51 @@ def stock_level(world: World, item: Item) -> Event:
         "on_hand": item.on_hand,
         "reserved": item.reserved,
         "available": available,
-        "sellable": max(available + BACKORDER_LIMIT, 0),
-        "track_inventory": True,
-        "backorder_limit": BACKORDER_LIMIT,
+        "sellable": max(available + limit, 0) if policy.tracked else None,
+        "track_inventory": policy.tracked,
+        "backorder_limit": limit,
         "level": item.level.value,
         "version": item.version,
         "revision": item.revision,
         "locations": [_location(site, item, location_id) for location_id in item.places],
-        "updated_at": item.last_movement_at,
+        "updated_at": world.recorded_at if item.last_movement_type is None else item.last_movement_at,
     }
     key = item.key.text
     return Event(numbered(series("level", key), item.revision), topics.STOCK_LEVEL, "item", key, payload, None)
 
 
-def alert_level_changed(alert: AlertChange) -> Event:
+def alert_level_changed(world: World, alert: AlertChange) -> Event:
     """Tell one change of an item's level."""
+    key, policy, available = alert.item.key, alert.policy, alert.on_hand - alert.reserved
     payload = {
-        "site_id": alert.item.site_id,
-        "product_id": alert.item.product_id,
-        "variant_id": alert.item.variant_id,
-        "sku": None,
-        "name": None,
+        "site_id": key.site_id,
+        "product_id": key.product_id,
+        "variant_id": key.variant_id,
+        "sku": policy.sku,
+        "name": policy.name,
         "alert_id": alert.alert_id,
         "previous_level": alert.previous_level.value,
         "level": alert.level.value,
-        "available": alert.on_hand - alert.reserved,
+        "available": available,
         "on_hand": alert.on_hand,
         "reserved": alert.reserved,
         "version": alert.version,
         "revision": alert.revision,
-        "thresholds": _THRESHOLDS,
-        "rule": {"scope": "default"},
-        "cause": "movement",
-        "reorder_point": None,
-        "reorder_quantity": None,
-        "days_until_stockout": None,
-        "notify": _NOTIFY,
+        "thresholds": policy.thresholds._asdict(),
+        "rule": {"scope": scope_of(alert.level, policy.scopes)},
+        "cause": "movement" if alert.command else "rule",
+        "reorder_point": policy.reorder_point,
+        "reorder_quantity": policy.reorder_quantity,
+        "days_until_stockout": days_until_stockout(
+            available,
+            alert.net_sold - world.sold_before.get(alert.item.item_id, 0),
+            alert.item.first_movement_at,
+            alert.at,
+        ),
+        "notify": policy.notify,
     }
-    return Event(
-        alert.alert_id, topics.ALERT_LEVEL_CHANGED, "item", alert.item.text, payload, alert.command.traceparent
-    )
+    traceparent = alert.command.traceparent if alert.command else None
+    return Event(alert.alert_id, topics.ALERT_LEVEL_CHANGED, "item", key.text, payload, traceparent)
 
 
 def told(command: Command, outcome: Outcome, *, emit_applied: bool) -> list[Event]:
@@ -148,7 +147,7 @@ def _location(site: Site, item: Item, location_id: str) -> dict[str, Any]:
     place = item.places[location_id]
     return {
         "location_id": location_id,
-        "code": site.codes[location_id],
+        "code": site.locations[location_id].code,
         "on_hand": place.on_hand,
         "reserved": place.reserved,
         "available": place.on_hand - place.reserved,
@@ -176,19 +175,23 @@ def _adjustment_applied(command: Command, outcome: Outcome) -> Event:
     aggregate, key = _key(command)
     payload = _head(command)
     payload["outcome"] = outcome.kind.value
-    payload["lines"] = [
-        {
-            "line_id": row.line_id,
-            "product_id": row.item.product_id,
-            "variant_id": row.item.variant_id,
-            "location_id": row.location_id,
-            "type": row.type.value,
-            "quantity": row.quantity,
-        }
-        for row in outcome.movements
-    ]
+    payload["lines"] = [_applied_line(row) for row in outcome.movements]
     subject = "/".join(command.reference)
     return Event(single("applied", subject), topics.ADJUSTMENT_APPLIED, aggregate, key, payload, command.traceparent)
+
+
+def _applied_line(row: Movement) -> dict[str, Any]:
+    line: dict[str, Any] = {
+        "line_id": row.line_id,
+        "product_id": row.item.product_id,
+        "variant_id": row.item.variant_id,
+        "location_id": row.location_id,
+        "type": row.type.value,
+        "quantity": row.quantity,
+    }
+    if row.cost_ignored:
+        line["cost_ignored"] = True
+    return line
 
 
 def _adjustment_rejected(command: Command, outcome: Outcome) -> Event:

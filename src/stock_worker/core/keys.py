@@ -8,7 +8,16 @@ from collections.abc import Iterable
 
 from stock_worker.core.model import Command, CommandKind, ItemKey, OrderKey, Reference
 
-_NAMES_ITEMS = frozenset({CommandKind.PLACE, CommandKind.AMEND, CommandKind.RESTOCK, CommandKind.ADJUST})
+_NAMES_ITEMS = frozenset(
+    {
+        CommandKind.PLACE,
+        CommandKind.AMEND,
+        CommandKind.RESTOCK,
+        CommandKind.ADJUST,
+        CommandKind.COUNT,
+        CommandKind.TRANSFER,
+    }
+)
 
 
 def items_of(command: Command) -> list[ItemKey]:

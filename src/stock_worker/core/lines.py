@@ -5,15 +5,8 @@ Source: contract section 5 and the decided cases on shapes.
 
 from typing import Final, NamedTuple
 
-from stock_worker.core.alerts import BACKORDER_LIMIT
 from stock_worker.core.booking import Draft, book
-from stock_worker.core.model import (
-    Line,
-    MovementType,
-    Outcome,
-    OutcomeKind,
-    RejectedLine,
-)
+from stock_worker.core.model import Line, MovementType, Outcome, OutcomeKind, RejectedLine
 from stock_worker.core.refusals import Code
 from stock_worker.core.state import Item, Order, OrderLine
 
@@ -28,44 +21,31 @@ class Refused(NamedTuple):
     detail: str | None = None
 
 
-def default_place(draft: Draft) -> str:
-    """The site's default location."""
-    return draft.world.sites[draft.command.site_id].default_location_id
-
-
-def place_of(draft: Draft, line: Line) -> str:
-    """The location that the line names, else the site's default."""
-    return line.location_id or default_place(draft)
-
-
-def take(draft: Draft, item: Item, line: Line, order_line: OrderLine | None = None) -> Refused | None:
-    """Sell the line's units as a promise: available may fall to the backorder limit and no further (rule 4)."""
-    assert line.quantity is not None
-    could = min(
-        draft.available(item) + BACKORDER_LIMIT,
-        draft.available_at(item, place_of(draft, line)) + max(BACKORDER_LIMIT, 0),
-    )
-    if line.quantity > could:
-        return short(draft, item, line, could)
-    return move(draft, item, line, MovementType.SALE, -line.quantity, order_line)
-
-
 def move(
-    draft: Draft, item: Item, line: Line, kind: MovementType, quantity: int, order_line: OrderLine | None = None
+    draft: Draft,
+    item: Item,
+    location_id: str,
+    kind: MovementType,
+    quantity: int,
+    line: Line,
+    order_line: OrderLine | None = None,
 ) -> Refused | None:
     """Add a step unless a counter would leave its bounds."""
-    location_id = place_of(draft, line)
-    if draft.overflows(item, location_id, quantity):
-        return Refused(line, Code.COUNTER_OVERFLOW, available=draft.available(item))
+    if draft.overflows(item, location_id, kind, quantity):
+        return Refused(line, Code.COUNTER_OVERFLOW, available_to(draft, item, line))
     draft.move(item, location_id, kind, quantity, line, order_line)
     return None
 
 
+def available_to(draft: Draft, item: Item, line: Line) -> int:
+    """What a line could look at: the available of the location that it names, else the item's."""
+    return draft.available(item) if line.location_id is None else draft.available_at(item, line.location_id)
+
+
 def short(draft: Draft, item: Item, line: Line, could: int) -> Refused:
     """Refuse a line for lack of stock."""
-    available = draft.available(item) if line.location_id is None else draft.available_at(item, line.location_id)
     detail = "never_stocked" if item.version == 0 else None
-    return Refused(line, Code.INSUFFICIENT_STOCK, available, max(could, 0), detail)
+    return Refused(line, Code.INSUFFICIENT_STOCK, available_to(draft, item, line), max(could, 0), detail)
 
 
 def find_line(order: Order, line: Line) -> OrderLine | None:
@@ -79,9 +59,11 @@ def find_line(order: Order, line: Line) -> OrderLine | None:
     return matches[0] if len(matches) == 1 else None
 
 
-def applied(draft: Draft) -> Outcome:
-    """Book the draft."""
-    return Outcome(OutcomeKind.APPLIED, movements=book(draft))
+def concluded(draft: Draft, refused: list[Refused]) -> Outcome:
+    """Book the draft, or drop it where a line was refused; without any effect on a tracked line it had none."""
+    if refused:
+        return rejected(refused)
+    return Outcome(OutcomeKind.APPLIED if draft.effective else OutcomeKind.NO_EFFECT, movements=book(draft))
 
 
 def rejected(refused: list[Refused]) -> Outcome:
@@ -116,10 +98,16 @@ def message_of(code: Code, lines: int) -> str:
 _WORDS: Final = {
     Code.ORDER_ALREADY_PLACED: "a line_id of the order exists already; give added lines new line_ids",
     Code.UNKNOWN_LINE: "the order has no such line, or several; name the line by the line_id of its placement",
+    Code.LOCATION_REQUIRED: "the site has several active locations; say with location_id which one was counted",
+    Code.UNKNOWN_LOCATION: "the site has no such location; create it or correct its id",
+    Code.INACTIVE_LOCATION: "the location is not in use; activate it or name another",
+    Code.SAME_LOCATION: "a transfer needs two different locations",
     Code.VERSION_CONFLICT: "the item moved since expected_version; read it again and decide anew",
+    Code.UNKNOWN_VERSION: "counted_at_version is ahead of the item or too far back; count again",
     Code.EXCEEDS_PLACED: "more than the order placed cannot be fulfilled; amend the order first",
     Code.EXCEEDS_CANCELLABLE: "more than what is left of the line cannot be cancelled",
     Code.EXCEEDS_RETURNABLE: "more than the order placed cannot come back; send what exceeds it as a blind return",
+    Code.EXCEEDS_RESERVED: "more than what is held by hand cannot be released; orders' reservations are not meant",
     Code.INSUFFICIENT_STOCK: "there is not enough stock; send it under a new reference_id when there is",
     Code.COUNTER_OVERFLOW: "a counter would leave ±10^15; check the quantity",
 }

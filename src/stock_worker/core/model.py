@@ -156,9 +156,9 @@ class Command:
 
     `order_id` is None where the command names no order; `lines` is None for a cancellation of the whole order;
     `adjustment` and `atomic` are used by ADJUST alone, `from_location_id` and `to_location_id` by TRANSFER; `mode` and
-    `expires_at` by PLACE and AMEND (None: the site's, or the order's), and `expires_at` by EXPIRE, which is decided only
-    if it still is the order's. `fingerprint` is the hash of its meaning (contract rule 1). `record` is the Kafka record
-    it was decoded from, None for the other entrances.
+    `expires_at` by PLACE and AMEND (None: the site's, or the order's), and `expires_at` by EXPIRE, which asks for
+    nothing unless it still is the order's. `fingerprint` is the hash of its meaning (contract rule 1). `record` is the
+    Kafka record it was decoded from, None for the other entrances.
     """
 
     kind: CommandKind

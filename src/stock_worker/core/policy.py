@@ -1,4 +1,4 @@
-"""What an item is held to: tracked or not, its thresholds, its limits, whom to tell. Law: each field is inherited alone.
+"""What an item is held to: whether it counts, its thresholds and limits, whom to tell. Law: fields inherit one by one.
 
 The rule of the variant, of the product, of the site, then the site's settings, then what is built in: the first that
 says anything about a field says it. Source: contract section 1 (backorder_limit), rules 10 and 11.
@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
-from stock_worker.core.alerts import BUILT_IN, Thresholds
+from stock_worker.core.alerts import BUILT_IN, Scopes, Thresholds
 from stock_worker.core.model import CatalogEntry, Mode
 
 BACKORDER_LIMIT: Final = 0
@@ -49,16 +49,8 @@ class Settings(NamedTuple):
     currency: str | None = None
 
 
-class Scopes(NamedTuple):
-    """Where each threshold came from: variant, product, site or default."""
-
-    low: str
-    critical: str
-    out: str
-
-
 class Policy(NamedTuple):
-    """All that is asked of an item when it moves or is told of; `sku` and `name` are None until the catalog said them."""
+    """All that is asked of an item when it moves or is told of. `sku` and `name` are None until the catalog tells."""
 
     tracked: bool
     archived: bool

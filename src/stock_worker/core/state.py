@@ -44,7 +44,8 @@ class Item:
     """An item under its lock. `level` is the one that shows, `emitted` the one last emitted, `stay` counts its stays.
 
     `average_cost` is None until an inflow had a cost; `costed` units of `on_hand` are valued at it. `net_sold` is what
-    was sold, less what was cancelled and came back. `last_movement_type` is known once it has moved in this world.
+    was sold, less what was cancelled and came back. `catalog_revision` counts the changes of its catalog entry, ours
+    and not the sender's; None without one. `last_movement_type` is known once it has moved in this world.
     `movement_ids` is the series of its movements' ids, derived when the first is needed.
     """
 
@@ -114,12 +115,22 @@ class OrderLine:
         """The units that the line holds."""
         return sum(allocation.reserved for allocation in self.allocations)
 
+    def at(self, location_id: str) -> Allocation:
+        """Give what the line has at a location; a new entry where it has nothing there."""
+        for allocation in self.allocations:
+            if allocation.location_id == location_id:
+                return allocation
+        allocation = Allocation(location_id)
+        self.allocations.append(allocation)
+        return allocation
+
 
 @dataclass(slots=True)
 class Order:
     """An order under its lock: a stub until it is placed, that is, until it has lines.
 
-    `mode` is what its placement said or took from the site. `expires_at` is None where it never expires.
+    `mode` is what its placement said or took from the site. `expires_at` is None where it never expires, `due_at` is
+    the same while something is reserved.
     """
 
     key: OrderKey
@@ -127,6 +138,7 @@ class Order:
     cancelled_whole: bool = False
     mode: Mode = Mode.SALE
     expires_at: datetime | None = None
+    due_at: datetime | None = None
     lines: dict[str, OrderLine] = field(default_factory=dict)
     parked: list[Command] = field(default_factory=list)
 
@@ -155,14 +167,14 @@ class Site:
     default_location_id: str
     locations: dict[str, Location]
     settings: Settings = NO_SETTINGS
-    routing: list[str] = field(default_factory=list)
+    routing: list[str] = field(init=False)
 
     def __post_init__(self) -> None:
         """Put the active locations in order."""
         self.route()
 
     def route(self) -> None:
-        """Order the active locations by (priority, code, id) again, after one was opened (contract rule 7)."""
+        """Order the active locations by (priority, code, id), again after one was opened (contract rule 7)."""
         active = [location for location in self.locations.values() if location.active]
         active.sort(key=lambda location: (location.priority, location.code, location.location_id))
         self.routing = [location.location_id for location in active]
@@ -178,13 +190,6 @@ class Decided(NamedTuple):
 
     command: Command
     outcome: Outcome
-
-
-class Window(NamedTuple):
-    """What moved at a place since a version that a counter saw: (version, change of on_hand) of all but counts."""
-
-    loaded_version: int
-    moved: int
 
 
 @dataclass(slots=True)
@@ -210,14 +215,18 @@ class Changes:
     alerts: list["AlertChange"] = field(default_factory=list)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class LevelChange:
-    """An item whose level changed in this batch: when it last did, and whether it was anything but ok meanwhile."""
+    """An item whose level, shown or emitted, changed in this batch.
+
+    `since` is when the stay began, `alerted_at` when a level other than ok was last emitted; None where that was not in
+    this batch.
+    """
 
     item: Item
     alert_id: str
-    since: datetime
-    alerted: bool
+    since: datetime | None
+    alerted_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,7 +254,8 @@ class AlertChange:
 class World:
     """All that a batch may read and change, and the moment it is decided at (PostgreSQL's clock, after the locks).
 
-    `windows` tells counts what moved meanwhile, by (item_id, location_id, counted_at_version). `sold_before` is an
+    `windows` tells counts by how much on_hand moved until this batch, counts aside, by (item_id, location_id,
+    counted_at_version). `catalog` has the entries of items that the batch's catalog records name. `sold_before` is an
     item's net_sold 30 days ago, where it was moving then; it is filled in for the items whose level changed.
     """
 
@@ -255,7 +265,7 @@ class World:
     orders: dict[OrderKey, Order] = field(default_factory=dict)
     references: dict[Reference, bytes] = field(default_factory=dict)
     parked: dict[Reference, bytes] = field(default_factory=dict)
-    windows: dict[tuple[int, str, int], Window] = field(default_factory=dict)
+    windows: dict[tuple[int, str, int], int] = field(default_factory=dict)
     catalog: dict[ItemKey, CatalogEntry] = field(default_factory=dict)
     sold_before: dict[int, int] = field(default_factory=dict)
     changes: Changes = field(default_factory=Changes)

@@ -1,104 +1,172 @@
 """The rules of stock without an order. Law: facts are booked, promises are checked, nothing is clamped.
 
-Source: contract rules 3 and 4; section 3 for the kinds of adjustment.
+A line on an untracked item is accepted and moves nothing. Source: contract rules 3, 4, 8 and 11; section 3 for the
+kinds of adjustment.
 """
 
 from collections.abc import Callable
 from typing import Final
 
 from stock_worker.core.booking import Draft
-from stock_worker.core.lines import Refused, applied, move, place_of, rejected, short, take
+from stock_worker.core.lines import Refused, available_to, concluded, move, rejected, short
 from stock_worker.core.model import Command, ItemKey, Line, MovementType, Outcome, OutcomeKind
+from stock_worker.core.places import Part, holding, inflow_place, promise_at, refusal_of
 from stock_worker.core.refusals import Code
-from stock_worker.core.state import Item, OrderLine, World
+from stock_worker.core.state import Item, World
 
 LineRule = Callable[[Draft, Item, Line], Refused | None]
 
 
 def restock(world: World, command: Command) -> Outcome:
-    """Book what arrived; the cost given stays on the row."""
-    return _each_line(world, command, _restock_line)
+    """Book what arrived, at its cost."""
+    return each_line(world, command, _restock_line)
 
 
 def blind_return(world: World, command: Command) -> Outcome:
     """Book what came back without an order; damaged goods come in and go out again."""
-    return _each_line(world, command, return_line)
+    return each_line(world, command, _return_line)
 
 
 def adjust(world: World, command: Command) -> Outcome:
     """Book a manual change of one kind, all lines or, where the command says so, each on its own."""
     assert command.adjustment is not None
-    return _each_line(world, command, ADJUSTMENTS[command.adjustment])
+    return each_line(world, command, ADJUSTMENTS[command.adjustment])
 
 
-def return_line(draft: Draft, item: Item, line: Line, order_line: OrderLine | None = None) -> Refused | None:
-    """Add the `return` row of a line, and the `damage` row of damaged goods."""
-    assert line.quantity is not None
-    refusal = move(draft, item, line, MovementType.RETURN, line.quantity, order_line)
-    if refusal is None and line.damaged:
-        draft.move(item, place_of(draft, line), MovementType.DAMAGE, -line.quantity, line, order_line)
-    return refusal
+def transfer(world: World, command: Command) -> Outcome:
+    """Move goods from one place to another, out of the first before into the second."""
+    return each_line(world, command, _transfer_line)
 
 
-def _each_line(world: World, command: Command, rule: LineRule) -> Outcome:
+def each_line(world: World, command: Command, rule: LineRule) -> Outcome:
+    """Decide the lines one after the other, those that name a location first, and book them."""
     draft = Draft(world, command)
     refused: list[Refused] = []
     for line in sorted(command.lines or (), key=lambda line: line.location_id is None):
         assert line.product_id is not None
         item = world.items[ItemKey(command.site_id, line.product_id, line.variant_id)]
-        refusal = _stale(item, line) or rule(draft, item, line)
+        if not item.policy.tracked:
+            continue
+        refusal = _stale(draft, item, line) or rule(draft, item, line)
         if refusal is not None:
             refused.append(refusal)
-    if not refused:
-        return applied(draft)
-    if command.atomic or not draft.steps:
-        return rejected(refused)
-    told, booked = rejected(refused), applied(draft)
+    draft.effective = bool(draft.steps)
+    if not refused or command.atomic or not draft.steps:
+        return concluded(draft, refused)
+    told, booked = rejected(refused), concluded(draft, [])
     return Outcome(OutcomeKind.PARTLY_APPLIED, told.code, told.message, told.rejected, booked.movements)
 
 
-def _stale(item: Item, line: Line) -> Refused | None:
+def _stale(draft: Draft, item: Item, line: Line) -> Refused | None:
     """Compare with the version before the command: its own earlier lines do not make a line stale."""
     if line.expected_version is None or line.expected_version == item.version:
         return None
-    return Refused(line, Code.VERSION_CONFLICT, item.available, detail=f"version is {item.version}")
+    return Refused(line, Code.VERSION_CONFLICT, available_to(draft, item, line), detail=f"version is {item.version}")
 
 
-def _restock_line(draft: Draft, item: Item, line: Line) -> Refused | None:
+def _inflow(kind: MovementType) -> LineRule:
+    def rule(draft: Draft, item: Item, line: Line) -> Refused | None:
+        assert line.quantity is not None
+        return move(draft, item, inflow_place(draft, line), kind, line.quantity, line)
+
+    return rule
+
+
+_restock_line: Final = _inflow(MovementType.RESTOCK)
+
+
+def _return_line(draft: Draft, item: Item, line: Line) -> Refused | None:
     assert line.quantity is not None
-    return move(draft, item, line, MovementType.RESTOCK, line.quantity)
+    location_id = inflow_place(draft, line)
+    refusal = move(draft, item, location_id, MovementType.RETURN, line.quantity, line)
+    if refusal is None and line.damaged:
+        draft.move(item, location_id, MovementType.DAMAGE, -line.quantity, line)
+    return refusal
 
 
 def _adjust_line(draft: Draft, item: Item, line: Line) -> Refused | None:
     assert line.quantity is not None
     if line.quantity < 0:
         return _remove(draft, item, line, MovementType.ADJUSTMENT, -line.quantity)
-    return move(draft, item, line, MovementType.ADJUSTMENT, line.quantity)
+    return move(draft, item, inflow_place(draft, line), MovementType.ADJUSTMENT, line.quantity, line)
 
 
-def _damage_line(draft: Draft, item: Item, line: Line) -> Refused | None:
-    assert line.quantity is not None
-    return _remove(draft, item, line, MovementType.DAMAGE, line.quantity)
+def _outflow(kind: MovementType) -> LineRule:
+    def rule(draft: Draft, item: Item, line: Line) -> Refused | None:
+        assert line.quantity is not None
+        return _remove(draft, item, line, kind, line.quantity)
 
-
-def _expired_line(draft: Draft, item: Item, line: Line) -> Refused | None:
-    assert line.quantity is not None
-    return _remove(draft, item, line, MovementType.EXPIRED, line.quantity)
+    return rule
 
 
 def _remove(draft: Draft, item: Item, line: Line, kind: MovementType, units: int) -> Refused | None:
     """Goods that are gone are gone, sold or not; but no place can lose more than it has on hand."""
-    on_hand = draft.on_hand_at(item, place_of(draft, line))
+    location_id = line.location_id or draft.site.default_location_id
+    refusal = refusal_of(draft, item, line, location_id)
+    if refusal is not None:
+        return refusal
+    on_hand = draft.on_hand_at(item, location_id)
     if units > on_hand:
         return short(draft, item, line, on_hand)
-    return move(draft, item, line, kind, -units)
+    return move(draft, item, location_id, kind, -units, line)
+
+
+def _promise(kind: MovementType) -> LineRule:
+    """Take or hold by hand: only orders are routed, so without a location it is the default's."""
+
+    def rule(draft: Draft, item: Item, line: Line) -> Refused | None:
+        return _move_parts(
+            draft, item, line, kind, promise_at(draft, item, line, line.location_id or draft.site.default_location_id)
+        )
+
+    return rule
+
+
+def _release_line(draft: Draft, item: Item, line: Line) -> Refused | None:
+    return _move_parts(draft, item, line, MovementType.UNRESERVED, holding(draft, item, line))
+
+
+def _move_parts(
+    draft: Draft, item: Item, line: Line, kind: MovementType, parts: list[Part] | Refused
+) -> Refused | None:
+    if isinstance(parts, Refused):
+        return parts
+    sign = 1 if kind is MovementType.UNRESERVED else -1
+    for location_id, units in parts:
+        refusal = move(draft, item, location_id, kind, sign * units, line)
+        if refusal is not None:
+            return refusal
+    return None
+
+
+def _transfer_line(draft: Draft, item: Item, line: Line) -> Refused | None:
+    assert line.quantity is not None
+    source, target = draft.command.from_location_id, draft.command.to_location_id
+    assert source is not None
+    assert target is not None
+    told = line._replace(location_id=source)
+    refusals = [refused for place in (source, target) if (refused := refusal_of(draft, item, told, place))]
+    if refusals:
+        return min(refusals, key=lambda refused: refused.code)
+    if source == target:
+        return Refused(told, Code.SAME_LOCATION, draft.available_at(item, source))
+    could = draft.available_at(item, source)
+    if line.quantity > could:
+        return short(draft, item, told, could)
+    if draft.overflows(item, target, MovementType.TRANSFER, line.quantity):
+        return Refused(told, Code.COUNTER_OVERFLOW, could)
+    draft.move(item, source, MovementType.TRANSFER, -line.quantity, line)
+    draft.move(item, target, MovementType.TRANSFER, line.quantity, line)
+    return None
 
 
 ADJUSTMENTS: Final[dict[MovementType, LineRule]] = {
     MovementType.ADJUSTMENT: _adjust_line,
-    MovementType.DAMAGE: _damage_line,
-    MovementType.EXPIRED: _expired_line,
-    MovementType.SALE: take,
+    MovementType.DAMAGE: _outflow(MovementType.DAMAGE),
+    MovementType.EXPIRED: _outflow(MovementType.EXPIRED),
+    MovementType.SALE: _promise(MovementType.SALE),
+    MovementType.RESERVED: _promise(MovementType.RESERVED),
     MovementType.RESTOCK: _restock_line,
-    MovementType.RETURN: return_line,
+    MovementType.RETURN: _return_line,
+    MovementType.UNRESERVED: _release_line,
 }

@@ -1,4 +1,4 @@
-"""The engine: locations, items, ledger, references, orders, parked commands, dead letters, outbox, and their guards.
+"""All tables of stock: places, items, ledger, orders, catalog, rules, what waits and what goes out; and their guards.
 
 Frozen: what has been migrated is never edited, and nothing is imported from the product. A test compares the catalogs
 that this makes with those of `store/tables.py` and `store/guards.sql`.
@@ -18,13 +18,27 @@ TABLES = (
         location_id uuid NOT NULL,
         code text NOT NULL,
         name text NOT NULL,
+        type text DEFAULT 'warehouse' NOT NULL,
+        address_line_1 text,
+        address_line_2 text,
+        city text,
+        state text,
+        postal_code text,
+        country text,
+        contact_name text,
+        contact_email text,
+        contact_phone text,
         fulfillment_priority integer NOT NULL,
         is_default boolean NOT NULL,
         is_active boolean NOT NULL,
         created_at timestamptz NOT NULL,
+        updated_at timestamptz NOT NULL,
+        archived_at timestamptz,
         CONSTRAINT locations_pkey PRIMARY KEY (site_id, location_id),
         CONSTRAINT locations_code_is_unique_in_the_site UNIQUE (site_id, code),
-        CONSTRAINT locations_default_is_active CHECK (NOT is_default OR is_active)
+        CONSTRAINT locations_default_is_active CHECK (NOT is_default OR is_active),
+        CONSTRAINT locations_active_is_not_archived CHECK (NOT is_active OR archived_at IS NULL),
+        CONSTRAINT locations_type_is_known CHECK (type IN ('warehouse','store','fulfillment_center','dropship'))
     )
     """,
     "CREATE UNIQUE INDEX locations_one_default_per_site ON stock.locations (site_id) WHERE is_default",
@@ -35,6 +49,10 @@ TABLES = (
         reserved bigint DEFAULT '0' NOT NULL,
         version bigint DEFAULT '0' NOT NULL,
         revision bigint DEFAULT '0' NOT NULL,
+        stay bigint DEFAULT '0' NOT NULL,
+        costed_quantity bigint DEFAULT '0' NOT NULL,
+        net_sold bigint DEFAULT '0' NOT NULL,
+        catalog_revision bigint,
         site_id uuid NOT NULL,
         product_id uuid NOT NULL,
         variant_id uuid,
@@ -43,7 +61,9 @@ TABLES = (
         last_alerted_at timestamptz,
         first_movement_at timestamptz,
         last_movement_at timestamptz,
+        average_cost numeric(30, 6),
         level text DEFAULT 'ok' NOT NULL,
+        emitted_level text DEFAULT 'ok' NOT NULL,
         last_movement_type text,
         CONSTRAINT items_pkey PRIMARY KEY (item_id),
         CONSTRAINT items_key_is_unique_null_equals_null UNIQUE NULLS NOT DISTINCT (site_id, product_id, variant_id),
@@ -52,10 +72,14 @@ TABLES = (
             AND reserved BETWEEN -1000000000000000 AND 1000000000000000
         ),
         CONSTRAINT items_reserved_is_a_count CHECK (reserved >= 0),
-        CONSTRAINT items_level_is_known CHECK (level IN ('ok','low','critical','out')),
+        CONSTRAINT items_level_is_known CHECK (
+            level IN ('ok','low','critical','out') AND emitted_level IN ('ok','low','critical','out')
+        ),
+        CONSTRAINT items_costed_lie_there CHECK (costed_quantity BETWEEN 0 AND greatest(on_hand, 0)),
+        CONSTRAINT items_costed_have_an_average CHECK (average_cost IS NOT NULL OR costed_quantity = 0),
+        CONSTRAINT items_average_is_not_negative CHECK (average_cost >= 0),
         CONSTRAINT items_moved_if_and_only_if_versioned CHECK (
-            (version = 0) = (last_movement_at IS NULL)
-            AND (version = 0) = (first_movement_at IS NULL)
+            (version = 0) = (last_movement_at IS NULL) AND (version = 0) = (first_movement_at IS NULL)
             AND (version = 0) = (last_movement_type IS NULL)
         ),
         CONSTRAINT items_never_moved_hold_nothing CHECK (version > 0 OR (on_hand = 0 AND reserved = 0))
@@ -66,15 +90,20 @@ TABLES = (
         item_id bigint NOT NULL,
         on_hand bigint NOT NULL,
         reserved bigint NOT NULL,
+        held bigint DEFAULT '0' NOT NULL,
+        reorder_point bigint,
+        last_counted_at timestamptz,
         site_id uuid NOT NULL,
         location_id uuid NOT NULL,
+        bin_location text,
         CONSTRAINT location_stock_pkey PRIMARY KEY (item_id, location_id),
         CONSTRAINT location_stock_is_of_an_item FOREIGN KEY(item_id) REFERENCES stock.items (item_id),
         CONSTRAINT location_stock_counters_are_bounded CHECK (
             on_hand BETWEEN -1000000000000000 AND 1000000000000000
             AND reserved BETWEEN -1000000000000000 AND 1000000000000000
         ),
-        CONSTRAINT location_stock_reserved_is_a_count CHECK (reserved >= 0)
+        CONSTRAINT location_stock_held_is_a_part_of_reserved CHECK (held BETWEEN 0 AND reserved),
+        CONSTRAINT location_stock_reorder_point_is_a_count CHECK (reorder_point >= 0)
     ) WITH (fillfactor = 70)
     """,
     """
@@ -88,7 +117,8 @@ TABLES = (
         reserved bigint NOT NULL,
         location_on_hand bigint NOT NULL,
         location_reserved bigint NOT NULL,
-        costed_quantity bigint,
+        costed_quantity bigint NOT NULL,
+        net_sold bigint NOT NULL,
         source_offset bigint,
         recorded_at timestamptz NOT NULL,
         occurred_at timestamptz NOT NULL,
@@ -105,7 +135,7 @@ TABLES = (
         order_id text,
         line_id text,
         unit_cost numeric,
-        average_cost numeric(24, 6),
+        average_cost numeric(30, 6),
         actor text,
         reason text,
         note text,
@@ -146,8 +176,7 @@ TABLES = (
             outcome IN ('applied','partly_applied','no_effect','superseded','expired','rejected')
         ),
         CONSTRAINT references_refused_if_and_only_if_coded CHECK (
-            (outcome IN ('rejected','partly_applied')) = (code IS NOT NULL)
-            AND (code IS NULL) = (rejected IS NULL)
+            (outcome IN ('rejected','partly_applied')) = (code IS NOT NULL) AND (code IS NULL) = (rejected IS NULL)
         ),
         CONSTRAINT references_only_what_was_applied_moved CHECK (
             outcome IN ('applied','partly_applied') OR cardinality(movements) = 0
@@ -160,11 +189,17 @@ TABLES = (
         order_pk bigint GENERATED ALWAYS AS IDENTITY,
         site_id uuid NOT NULL,
         cancelled_whole boolean DEFAULT false NOT NULL,
+        expires_at timestamptz,
+        due_at timestamptz,
         order_id text NOT NULL,
+        mode text DEFAULT 'sale' NOT NULL,
         CONSTRAINT orders_pkey PRIMARY KEY (site_id, order_id),
-        CONSTRAINT orders_order_pk_is_unique UNIQUE (order_pk)
+        CONSTRAINT orders_order_pk_is_unique UNIQUE (order_pk),
+        CONSTRAINT orders_mode_is_known CHECK (mode IN ('sale','reserve')),
+        CONSTRAINT orders_due_when_they_expire CHECK (due_at IS NULL OR due_at = expires_at)
     ) WITH (fillfactor = 90)
     """,
+    "CREATE INDEX orders_due ON stock.orders (due_at) WHERE due_at IS NOT NULL",
     """
     CREATE TABLE stock.order_lines (
         order_pk bigint NOT NULL,
@@ -174,7 +209,10 @@ TABLES = (
         fulfilled bigint NOT NULL,
         returned bigint NOT NULL,
         position integer NOT NULL,
+        expired boolean NOT NULL,
+        tracked boolean NOT NULL,
         site_id uuid NOT NULL,
+        location_id uuid,
         line_id text NOT NULL,
         mode text NOT NULL,
         allocations jsonb NOT NULL,
@@ -182,11 +220,10 @@ TABLES = (
         CONSTRAINT order_lines_pkey PRIMARY KEY (order_pk, line_id),
         CONSTRAINT order_lines_placed_is_a_count CHECK (placed > 0),
         CONSTRAINT order_lines_totals_stay_within_placed CHECK (
-            cancelled BETWEEN 0 AND placed
-            AND fulfilled BETWEEN 0 AND placed
-            AND returned BETWEEN 0 AND placed
+            cancelled BETWEEN 0 AND placed AND fulfilled BETWEEN 0 AND placed AND returned BETWEEN 0 AND placed
         ),
-        CONSTRAINT order_lines_mode_is_known CHECK (mode IN ('sale'))
+        CONSTRAINT order_lines_mode_is_known CHECK (mode IN ('sale','reserve')),
+        CONSTRAINT order_lines_only_reservations_expire CHECK (NOT expired OR mode = 'reserve')
     ) WITH (fillfactor = 85)
     """,
     """
@@ -216,6 +253,136 @@ TABLES = (
     """,
     "CREATE INDEX parked_commands_by_age ON stock.parked_commands (parked_at)",
     "CREATE INDEX parked_commands_by_order ON stock.parked_commands (order_pk, seq)",
+    """
+    CREATE TABLE stock.products (
+        item_id bigint NOT NULL,
+        revision bigint,
+        updated_at timestamptz NOT NULL,
+        track_inventory boolean NOT NULL,
+        archived boolean NOT NULL,
+        site_id uuid NOT NULL,
+        product_id uuid NOT NULL,
+        variant_id uuid,
+        category_id uuid,
+        name text,
+        variant_name text,
+        sku text,
+        category_name text,
+        image_url text,
+        unit_price numeric,
+        cost_price numeric,
+        options jsonb,
+        CONSTRAINT products_pkey PRIMARY KEY (item_id),
+        CONSTRAINT products_are_of_an_item FOREIGN KEY(item_id) REFERENCES stock.items (item_id),
+        CONSTRAINT products_announced_have_a_name CHECK (archived OR name IS NOT NULL),
+        CONSTRAINT products_prices_are_not_negative CHECK (unit_price >= 0 AND cost_price >= 0)
+    )
+    """,
+    """
+    CREATE TABLE stock.alert_rules (
+        low_stock_threshold bigint,
+        critical_stock_threshold bigint,
+        out_of_stock_threshold bigint,
+        backorder_limit bigint,
+        reorder_point bigint,
+        reorder_quantity bigint,
+        updated_at timestamptz NOT NULL,
+        is_active boolean,
+        notify_email boolean,
+        notify_dashboard boolean,
+        notify_webhook boolean,
+        site_id uuid NOT NULL,
+        product_id uuid,
+        variant_id uuid,
+        CONSTRAINT alert_rules_scope_is_unique_null_equals_null UNIQUE NULLS NOT DISTINCT (
+            site_id, product_id, variant_id
+        ),
+        CONSTRAINT alert_rules_of_a_variant_name_its_product CHECK (variant_id IS NULL OR product_id IS NOT NULL),
+        CONSTRAINT alert_rules_limit_is_bounded CHECK (
+            backorder_limit BETWEEN -1000000000000000 AND 1000000000000000
+        ),
+        CONSTRAINT alert_rules_reorders_are_counts CHECK (reorder_point >= 0 AND reorder_quantity > 0)
+    )
+    """,
+    """
+    CREATE TABLE stock.site_settings (
+        stamp bigint NOT NULL,
+        low_stock_threshold bigint,
+        critical_stock_threshold bigint,
+        out_of_stock_threshold bigint,
+        reservation_ttl bigint,
+        updated_at timestamptz NOT NULL,
+        dashboard_enabled boolean DEFAULT true NOT NULL,
+        webhook_enabled boolean DEFAULT false NOT NULL,
+        site_id uuid NOT NULL,
+        email_recipients text[] DEFAULT '{}' NOT NULL,
+        email_frequency text DEFAULT 'daily' NOT NULL,
+        webhook_url text,
+        mode text DEFAULT 'sale' NOT NULL,
+        timezone text DEFAULT 'UTC' NOT NULL,
+        currency text,
+        CONSTRAINT site_settings_pkey PRIMARY KEY (site_id),
+        CONSTRAINT site_settings_mode_is_known CHECK (mode IN ('sale','reserve')),
+        CONSTRAINT site_settings_frequency_is_known CHECK (email_frequency IN ('instant','daily','weekly')),
+        CONSTRAINT site_settings_ttl_is_a_count CHECK (reservation_ttl > 0),
+        CONSTRAINT site_settings_currency_is_three_letters CHECK (currency ~ '^[A-Z]{3}$')
+    )
+    """,
+    """
+    CREATE TABLE stock.reevaluations (
+        job_id bigint GENERATED ALWAYS AS IDENTITY,
+        fence bigint,
+        created_at timestamptz NOT NULL,
+        limit_changed boolean NOT NULL,
+        site_id uuid NOT NULL,
+        product_id uuid,
+        variant_id uuid,
+        after_product_id uuid,
+        after_variant_id uuid,
+        CONSTRAINT reevaluations_pkey PRIMARY KEY (job_id),
+        CONSTRAINT reevaluations_of_a_variant_name_its_product CHECK (variant_id IS NULL OR product_id IS NOT NULL),
+        CONSTRAINT reevaluations_are_done_up_to_an_item CHECK (
+            after_variant_id IS NULL OR after_product_id IS NOT NULL
+        )
+    )
+    """,
+    """
+    CREATE TABLE stock.dismissals (
+        item_id bigint NOT NULL,
+        dismissed_at timestamptz NOT NULL,
+        alert_id uuid NOT NULL,
+        site_id uuid NOT NULL,
+        dismissed_by text NOT NULL,
+        CONSTRAINT dismissals_pkey PRIMARY KEY (alert_id),
+        CONSTRAINT dismissals_are_of_an_item FOREIGN KEY(item_id) REFERENCES stock.items (item_id)
+    )
+    """,
+    """
+    CREATE TABLE stock.daily_totals (
+        item_id bigint NOT NULL,
+        movements bigint NOT NULL,
+        units_in bigint NOT NULL,
+        units_out bigint NOT NULL,
+        day date NOT NULL,
+        site_id uuid NOT NULL,
+        location_id uuid NOT NULL,
+        type text NOT NULL,
+        CONSTRAINT daily_totals_pkey PRIMARY KEY (item_id, day, location_id, type),
+        CONSTRAINT daily_totals_type_is_one_of_nine CHECK (
+            type IN ('adjustment','sale','return','restock','transfer','damage','expired','reserved','unreserved')
+        ),
+        CONSTRAINT daily_totals_are_counts CHECK (movements > 0 AND units_in >= 0 AND units_out >= 0)
+    ) WITH (fillfactor = 70)
+    """,
+    """
+    CREATE TABLE stock.watermarks (
+        partition integer NOT NULL,
+        applied_to timestamptz NOT NULL,
+        reported_at timestamptz NOT NULL,
+        topic text NOT NULL,
+        CONSTRAINT watermarks_pkey PRIMARY KEY (topic, partition)
+    ) WITH (fillfactor = 70)
+    """,
     """
     CREATE TABLE stock.dead_letters (
         "offset" bigint NOT NULL,
@@ -276,9 +443,21 @@ TABLES = (
 
 APPEND_ONLY = ("movements", "references")
 WORKER = {
-    "SELECT, INSERT": ("movements", "references", "dead_letters"),
-    "SELECT, INSERT, UPDATE": ("locations", "items", "location_stock", "orders", "order_lines", "relay_shards"),
+    "SELECT, INSERT": ("movements", "references", "dead_letters", "dismissals"),
+    "SELECT, INSERT, UPDATE": (
+        "locations",
+        "items",
+        "location_stock",
+        "orders",
+        "order_lines",
+        "products",
+        "site_settings",
+        "daily_totals",
+        "watermarks",
+        "relay_shards",
+    ),
     "SELECT, INSERT, DELETE": ("parked_commands", "outbox"),
+    "SELECT, INSERT, UPDATE, DELETE": ("alert_rules", "reevaluations"),
     "SELECT": ("alembic_version",),
 }
 SITED = (
@@ -290,6 +469,12 @@ SITED = (
     "orders",
     "order_lines",
     "parked_commands",
+    "products",
+    "alert_rules",
+    "site_settings",
+    "reevaluations",
+    "dismissals",
+    "daily_totals",
     "dead_letters",
 )
 
@@ -340,9 +525,7 @@ def grant() -> None:
 
 
 def downgrade() -> None:
-    for table in ("outbox", "relay_shards", "dead_letters", "parked_commands", "order_lines", "orders"):
-        run(f'DROP TABLE stock."{table}"')
-    for table in ("references", "movements", "location_stock", "items", "locations"):
+    for table in ("outbox", "relay_shards", "watermarks", *reversed(SITED)):
         run(f'DROP TABLE stock."{table}"')
     run("DROP FUNCTION stock.refuse_change()")
     run("REVOKE ALL ON stock.alembic_version FROM stock_worker, stock_api")

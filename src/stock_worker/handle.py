@@ -5,18 +5,21 @@ the dead letters in the same transaction as their neighbours. Source: contract r
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from stock_worker.core import decide, events
-from stock_worker.core.model import Command, ItemKey, Malformed, Outcome, OutcomeKind, Record
+from stock_worker.core.catalog import change_product
+from stock_worker.core.levels import evaluate, tell_level
+from stock_worker.core.model import Command, ItemKey, Malformed, Outcome, OutcomeKind, ProductChanged, Record
 from stock_worker.core.refusals import DEAD_LETTERED, Code
 from stock_worker.core.state import World
 from stock_worker.core.topics import command_topic_of
-from stock_worker.store.load import Waiting, dead_positions, load
+from stock_worker.store.known import Known
+from stock_worker.store.load import Waiting, dead_positions, load, load_items, load_sold_before
 from stock_worker.store.save import save, save_dead_letters, save_outbox, unpark
 from stock_worker.wire.decode import decode
 from stock_worker.wire.encode import OutboxRow, dead_letter_row, event_row
@@ -25,17 +28,20 @@ from stock_worker.wire.fingerprint import FINGERPRINT_VERSION
 if TYPE_CHECKING:
     from asyncpg import Connection
 
+Entry = Command | ProductChanged | Malformed
+"""What a record is decoded to."""
+
 _ROWS_AT_ONCE: Final = 100
 """Event rows made before the loop gets a turn: some 0.5 ms, so that the database's next statement does not wait."""
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What the deployment says of a batch, and the item ids that this process remembers between batches."""
+    """What the deployment says of a batch, and what this process remembers between batches."""
 
     topic_prefix: str = ""
     emit_applied: bool = True
-    known_items: dict[ItemKey, int] = field(default_factory=dict, repr=False)
+    known: Known = field(default_factory=Known, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +54,7 @@ class _Letter:
 
 async def handle_batch(
     connection: "Connection",
-    batch: Sequence[Command | Malformed],
+    batch: Sequence[Entry],
     policy: Policy,
     *,
     clock: datetime | None = None,
@@ -61,8 +67,9 @@ async def handle_batch(
     """
     async with _transaction(connection, policy):
         commands = [entry for entry in batch if isinstance(entry, Command)]
-        world = await load(connection, commands, _parked_command, policy.known_items, clock)
-        outcomes = [decide.decide(world, entry) if isinstance(entry, Command) else _refuse(entry) for entry in batch]
+        announced = [entry.item for entry in batch if isinstance(entry, ProductChanged)]
+        world = await load(connection, commands, _parked_command, policy.known, clock, announced=announced)
+        outcomes = [_decide(world, entry) for entry in batch]
         await _write(connection, world, list(zip(batch, outcomes, strict=True)), policy)
     return outcomes
 
@@ -76,11 +83,46 @@ async def end_parked(
     """
     async with _transaction(connection, policy):
         parked = [_parked_command(each.record) for each in waiting]
-        world = await load(connection, parked, _parked_command, policy.known_items, clock, blind=True)
+        world = await load(connection, parked, _parked_command, policy.known, clock, blind=True)
         ended = [(command, decide.end_parked(world, command)) for command in parked]
         done = [(command, outcome) for command, outcome in ended if outcome.kind is not OutcomeKind.PARKED]
         await _write(connection, world, done, policy)
     return done
+
+
+async def expire(
+    connection: "Connection", policy: Policy, due: Sequence[Command], *, clock: datetime | None = None
+) -> list[Outcome]:
+    """Let the reservations of orders expire, those that under the locks still are due. Returns what became of them."""
+    async with _transaction(connection, policy):
+        world = await load(connection, due, _parked_command, policy.known, clock)
+        expired = [(command, decide.expire(world, command)) for command in due]
+        done = [(command, outcome) for command, outcome in expired if outcome is not None]
+        await _write(connection, world, done, policy)
+    return [outcome for _, outcome in done]
+
+
+async def reevaluate(
+    connection: "Connection",
+    policy: Policy,
+    keys: Sequence[ItemKey],
+    *,
+    tells_limit: Callable[[str], bool],
+    clock: datetime | None = None,
+) -> int:
+    """Evaluate the levels of items again after a rule or a setting changed. Returns how many are told of.
+
+    `tells_limit` says of the scope that an item's backorder limit comes from whether it may have changed: then its
+    state is published although its level stayed.
+    """
+    async with _transaction(connection, policy):
+        world = await load_items(connection, keys, policy.known, clock)
+        for item in world.items.values():
+            if item.version and tells_limit(item.policy.backorder_scope):
+                tell_level(world, item)
+            evaluate(world, item, None)
+        await _write(connection, world, [], policy)
+    return len(world.changes.items)
 
 
 async def set_aside_parked(
@@ -94,7 +136,7 @@ async def set_aside_parked(
     async with _transaction(connection, policy):
         if not await unpark(connection, [waiting.reference]):
             return None
-        world = await load(connection, [], _parked_command, policy.known_items, clock)
+        world = await load(connection, [], _parked_command, policy.known, clock)
         outcome = _refuse(entry)
         await _write(connection, world, [(entry, outcome)], policy)
     return outcome
@@ -108,14 +150,14 @@ async def _transaction(connection: "Connection", policy: Policy) -> AsyncIterato
         async with connection.transaction(isolation="read_committed"):
             yield
     except BaseException:
-        policy.known_items.clear()
+        policy.known.forget()
         raise
 
 
 async def _write(
     connection: "Connection",
     world: World,
-    decided: Sequence[tuple[Command | Malformed, Outcome]],
+    decided: Sequence[tuple[Entry, Outcome]],
     policy: Policy,
 ) -> None:
     """Write the world's changes, the dead letters not told before, and the events of both."""
@@ -129,6 +171,7 @@ async def _write(
         and isinstance(entry, Command)
         and (entry.record is None or _position(entry.record) not in told_before)
     ]
+    await load_sold_before(connection, world)
     saving = asyncio.create_task(save(connection, world, fingerprint_version=FINGERPRINT_VERSION))
     try:
         rows = await _event_rows(world, conflicts, policy)
@@ -156,12 +199,20 @@ async def _event_rows(world: World, conflicts: Sequence[tuple[Command, Outcome]]
 
 def _events(world: World, conflicts: Sequence[tuple[Command, Outcome]], policy: Policy) -> Iterator[events.Event]:
     changes = world.changes
-    yield from map(events.stock_changed, changes.movements)
-    yield from map(events.alert_level_changed, changes.alerts)
+    for row in changes.movements:
+        yield events.stock_changed(world, row)
+    for alert in changes.alerts:
+        yield events.alert_level_changed(world, alert)
     for item in changes.items.values():
         yield events.stock_level(world, item)
     for command, outcome in [*((done.command, done.outcome) for done in changes.decided), *conflicts]:
         yield from events.told(command, outcome, emit_applied=policy.emit_applied)
+
+
+def _decide(world: World, entry: Entry) -> Outcome:
+    if isinstance(entry, Command):
+        return decide.decide(world, entry)
+    return change_product(world, entry) if isinstance(entry, ProductChanged) else _refuse(entry)
 
 
 def _refuse(entry: Malformed) -> Outcome:
@@ -169,13 +220,14 @@ def _refuse(entry: Malformed) -> Outcome:
     return Outcome(kind, entry.code, entry.detail)
 
 
-def _letter(entry: Command | Malformed, outcome: Outcome) -> _Letter | None:
+def _letter(entry: Entry, outcome: Outcome) -> _Letter | None:
     """The dead letter of an entry; a command that did not come by Kafka has no record to keep."""
     assert outcome.code is not None
     if isinstance(entry, Malformed):
         return _Letter(entry.record, None, entry.code.text, entry.detail)
     if entry.record is None:
         return None
+    assert isinstance(entry, Command), "a catalog record is never refused"
     return _Letter(entry.record, entry.site_id, outcome.code.text, outcome.message or outcome.code.text)
 
 

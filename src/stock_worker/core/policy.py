@@ -49,7 +49,7 @@ class Settings(NamedTuple):
     currency: str | None = None
 
 
-class Policy(NamedTuple):
+class ItemPolicy(NamedTuple):
     """All that is asked of an item when it moves or is told of. `sku` and `name` are None until the catalog tells."""
 
     tracked: bool
@@ -77,7 +77,7 @@ NO_SETTINGS: Final = Settings()
 
 def resolve(
     entry: CatalogEntry | None, variant: Rule | None, product: Rule | None, site: Rule | None, settings: Settings
-) -> Policy:
+) -> ItemPolicy:
     """Join an item's catalog entry with the rules that reach it, the nearest first."""
     rules = [
         (scope, rule)
@@ -100,7 +100,7 @@ def resolve(
         first(f"{name}_threshold") for name in ("low_stock", "critical_stock", "out_of_stock")
     )
     limit, limit_scope = first("backorder_limit")
-    return Policy(
+    return ItemPolicy(
         tracked=entry is None or entry.track_inventory,
         archived=entry is not None and entry.archived,
         sku=entry.sku if entry else None,

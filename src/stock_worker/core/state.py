@@ -22,7 +22,7 @@ from stock_worker.core.model import (
     Reference,
 )
 from stock_worker.core.orders import Totals
-from stock_worker.core.policy import NO_SETTINGS, PLAIN, Policy, Settings
+from stock_worker.core.policy import NO_SETTINGS, PLAIN, ItemPolicy, Settings
 
 
 @dataclass(slots=True)
@@ -65,7 +65,7 @@ class Item:
     first_movement_at: datetime | None = None
     last_movement_at: datetime | None = None
     last_movement_type: MovementType | None = None
-    policy: Policy = PLAIN
+    policy: ItemPolicy = PLAIN
     places: dict[str, Place] = field(default_factory=dict)
     movement_ids: str = ""
 
@@ -245,7 +245,7 @@ class AlertChange:
     version: int
     revision: int
     net_sold: int
-    policy: Policy
+    policy: ItemPolicy
     at: datetime
     command: Command | None
 

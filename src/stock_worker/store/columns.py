@@ -11,7 +11,7 @@ COPIED: Final[dict[str, tuple[str, ...]]] = {
     for table, names in {
         "movements": """
             item_id version quantity previous_stock new_stock on_hand reserved location_on_hand
-            location_reserved costed_quantity source_offset recorded_at occurred_at source_partition
+            location_reserved costed_quantity net_sold source_offset recorded_at occurred_at source_partition
             last_of_command movement_id site_id location_id actor_id type reference_type reference_id source
             order_id line_id unit_cost average_cost actor reason note
         """,
@@ -20,8 +20,8 @@ COPIED: Final[dict[str, tuple[str, ...]]] = {
             outcome code fingerprint movements rejected
         """,
         "order_lines": """
-            order_pk item_id placed cancelled fulfilled returned position site_id line_id mode allocations
-            versions
+            order_pk item_id placed cancelled fulfilled returned position expired tracked site_id location_id
+            line_id mode allocations versions
         """,
         "parked_commands": """
             order_pk parked_at timestamp_ms offset partition fingerprint_version site_id reference_type

@@ -34,18 +34,23 @@ REVOKE ALL ON ALL SEQUENCES IN SCHEMA stock FROM PUBLIC;
 GRANT USAGE ON SCHEMA stock TO stock_worker, stock_api;
 
 GRANT SELECT, INSERT
-    ON stock.movements, stock."references", stock.dead_letters
+    ON stock.movements, stock."references", stock.dead_letters, stock.dismissals
     TO stock_worker;
 GRANT SELECT, INSERT, UPDATE
-    ON stock.locations, stock.items, stock.location_stock, stock.orders, stock.order_lines, stock.relay_shards
+    ON stock.locations, stock.items, stock.location_stock, stock.orders, stock.order_lines, stock.products,
+       stock.site_settings, stock.daily_totals, stock.watermarks, stock.relay_shards
     TO stock_worker;
 GRANT SELECT, INSERT, DELETE
     ON stock.parked_commands, stock.outbox
     TO stock_worker;
+GRANT SELECT, INSERT, UPDATE, DELETE
+    ON stock.alert_rules, stock.reevaluations
+    TO stock_worker;
 
 GRANT SELECT
     ON stock.locations, stock.items, stock.location_stock, stock.movements, stock."references", stock.orders,
-       stock.order_lines, stock.parked_commands, stock.dead_letters
+       stock.order_lines, stock.parked_commands, stock.products, stock.alert_rules, stock.site_settings,
+       stock.reevaluations, stock.dismissals, stock.daily_totals, stock.dead_letters
     TO stock_api;
 
 -- ---------------------------------------------------------------- which rows the reader sees
@@ -83,6 +88,30 @@ CREATE POLICY order_lines_of_the_sites ON stock.order_lines FOR SELECT TO stock_
 );
 ALTER TABLE stock.parked_commands ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 CREATE POLICY parked_commands_of_the_sites ON stock.parked_commands FOR SELECT TO stock_api USING (
+    site_id = ANY ((SELECT string_to_array(NULLIF(current_setting('stock.sites', true), ''), ',')::uuid[])::uuid[])
+);
+ALTER TABLE stock.products ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY products_of_the_sites ON stock.products FOR SELECT TO stock_api USING (
+    site_id = ANY ((SELECT string_to_array(NULLIF(current_setting('stock.sites', true), ''), ',')::uuid[])::uuid[])
+);
+ALTER TABLE stock.alert_rules ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY alert_rules_of_the_sites ON stock.alert_rules FOR SELECT TO stock_api USING (
+    site_id = ANY ((SELECT string_to_array(NULLIF(current_setting('stock.sites', true), ''), ',')::uuid[])::uuid[])
+);
+ALTER TABLE stock.site_settings ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY site_settings_of_the_sites ON stock.site_settings FOR SELECT TO stock_api USING (
+    site_id = ANY ((SELECT string_to_array(NULLIF(current_setting('stock.sites', true), ''), ',')::uuid[])::uuid[])
+);
+ALTER TABLE stock.reevaluations ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY reevaluations_of_the_sites ON stock.reevaluations FOR SELECT TO stock_api USING (
+    site_id = ANY ((SELECT string_to_array(NULLIF(current_setting('stock.sites', true), ''), ',')::uuid[])::uuid[])
+);
+ALTER TABLE stock.dismissals ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY dismissals_of_the_sites ON stock.dismissals FOR SELECT TO stock_api USING (
+    site_id = ANY ((SELECT string_to_array(NULLIF(current_setting('stock.sites', true), ''), ',')::uuid[])::uuid[])
+);
+ALTER TABLE stock.daily_totals ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY daily_totals_of_the_sites ON stock.daily_totals FOR SELECT TO stock_api USING (
     site_id = ANY ((SELECT string_to_array(NULLIF(current_setting('stock.sites', true), ''), ',')::uuid[])::uuid[])
 );
 ALTER TABLE stock.dead_letters ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;

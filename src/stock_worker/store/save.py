@@ -4,13 +4,21 @@ References are inserted in key order; their primary key is the backstop of rule 
 outbox go by COPY, which needs a role that no row level security binds. Source: contract rule 2.
 """
 
-import json
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from stock_worker.core.model import Command, Level, Movement, Outcome, Record, Reference
-from stock_worker.core.state import Order, OrderLine, World
+from stock_worker.core.model import CatalogEntry, ItemKey, Record, Reference
+from stock_worker.core.state import Location, World
 from stock_worker.store.columns import COPIED
+from stock_worker.store.rows import (
+    daily_rows,
+    dead_letter_row,
+    movement_row,
+    new_line_row,
+    old_line_row,
+    parked_row,
+    reference_row,
+)
 from stock_worker.store.sql import statements
 
 if TYPE_CHECKING:
@@ -18,33 +26,36 @@ if TYPE_CHECKING:
 
     from asyncpg import Connection
 
-SQL: Final = statements("batch")
+SQL: Final = statements("save")
 
 
 async def save(connection: "Connection", world: World, *, fingerprint_version: int) -> None:
-    """Write the world's changes: places, items, orders, the ledger, references, parked commands."""
+    """Write the world's changes: locations, items, places, the ledger, orders, references, parked commands."""
     assert connection.is_in_transaction(), "a batch is written whole or not at all"
     changes = world.changes
-    if changes.movements:
-        await _save_default_locations(connection, world)
-        await _save_items(connection, world)
+    if changes.movements or changes.locations:
+        await _save_locations(connection, world)
+    await _save_items(connection, world)
+    if changes.places:
         await _save_places(connection, world)
-        await _copy(connection, "movements", [_movement(world, row) for row in changes.movements])
+    if changes.movements:
+        await _copy(connection, "movements", [movement_row(world, row) for row in changes.movements])
+        await connection.execute(SQL["add_daily_totals"], *_columns(daily_rows(world)))
     await _save_orders(connection, world)
     if changes.decided:
-        rows = [_reference(world, decided.command, decided.outcome, fingerprint_version) for decided in changes.decided]
+        rows = [reference_row(world, *decided, fingerprint_version) for decided in changes.decided]
         rows.sort(key=lambda row: (row[0], row[5], row[6]))
         await _copy(connection, "references", rows)
     if changes.unparked:
         await unpark(connection, changes.unparked)
     if changes.parked:
-        parked = [_parked(world, command, fingerprint_version) for command in changes.parked.values()]
+        parked = [parked_row(world, command, fingerprint_version) for command in changes.parked.values()]
         await _copy(connection, "parked_commands", parked)
 
 
 async def unpark(connection: "Connection", references: Sequence[Reference]) -> int:
     """Take commands out of the parked ones. Returns how many were there."""
-    status: str = await connection.execute(SQL["unpark"], *map(list, zip(*references, strict=True)))
+    status: str = await connection.execute(SQL["unpark"], *_columns(references))
     return int(status.removeprefix("DELETE "))
 
 
@@ -52,14 +63,7 @@ async def save_dead_letters(
     connection: "Connection", letters: Iterable[tuple[Record, str | None, str, str]], recorded_at: "datetime"
 ) -> None:
     """Keep dead letters whole: (record, site_id, reason, detail) each."""
-    rows = [
-        (
-            *(r.offset, r.timestamp_ms, recorded_at, r.partition, site_id, r.topic, reason, detail, r.key, r.value),
-            *header_columns(r.headers),
-        )
-        for r, site_id, reason, detail in letters
-    ]
-    await _copy(connection, "dead_letters", rows)
+    await _copy(connection, "dead_letters", [dead_letter_row(*letter, recorded_at) for letter in letters])
 
 
 async def save_outbox(connection: "Connection", rows: Sequence[tuple[Any, ...]]) -> None:
@@ -67,185 +71,106 @@ async def save_outbox(connection: "Connection", rows: Sequence[tuple[Any, ...]])
     await _copy(connection, "outbox", rows)
 
 
-def header_columns(headers: Iterable[tuple[str, bytes | None]]) -> tuple[list[str], list[bytes | None]]:
-    """Split headers into the two array columns that keep them."""
-    pairs = list(headers)
-    return [name for name, _ in pairs], [value for _, value in pairs]
-
-
 async def _copy(connection: "Connection", table: str, rows: Sequence[tuple[Any, ...]]) -> None:
     """Append rows whose columns stand in the order of `COPIED`."""
     await connection.copy_records_to_table(table, schema_name="stock", columns=COPIED[table], records=rows)
 
 
-async def _save_default_locations(connection: "Connection", world: World) -> None:
-    moved = {row.item.site_id for row in world.changes.movements}
-    sites = [world.sites[site_id] for site_id in sorted(moved)]
-    new = [(site.site_id, site.default_location_id) for site in sites if not site.stored]
-    if new:
-        await connection.execute(SQL["insert_default_location"], *map(list, zip(*new, strict=True)), world.recorded_at)
+def _columns(rows: Iterable[tuple[Any, ...]]) -> list[list[Any]]:
+    """Turn rows into the arrays that a set-based statement takes."""
+    return list(map(list, zip(*rows, strict=True)))
+
+
+async def _save_locations(connection: "Connection", world: World) -> None:
+    """A site's default location becomes a row with its first movement or location; inflows opened the others."""
+    sites = {row.item.site_id for row in world.changes.movements} | {site_id for site_id, _ in world.changes.locations}
+    defaults = [(site_id, world.sites[site_id].default_location_id) for site_id in sorted(sites)]
+    new = {key: world.sites[key[0]].locations[key[1]] for key in defaults} | world.changes.locations
+    inserted = [_location(world, site_id, location) for (site_id, _), location in new.items() if not location.stored]
+    reopened = [
+        (site_id, location_id, location.priority)
+        for (site_id, location_id), location in world.changes.locations.items()
+        if location.stored
+    ]
+    if inserted:
+        await connection.execute(SQL["insert_locations"], *_columns(inserted), world.recorded_at)
+    if reopened:
+        await connection.execute(SQL["reopen_locations"], *_columns(reopened), world.recorded_at)
+
+
+def _location(world: World, site_id: str, location: Location) -> tuple[str, str, str, str, int, bool]:
+    is_default = location.location_id == world.sites[site_id].default_location_id
+    name = "Default" if is_default else location.code
+    return site_id, location.location_id, location.code, name, location.priority, is_default
 
 
 async def _save_items(connection: "Connection", world: World) -> None:
-    rows = [
-        (item.item_id, item.on_hand, item.reserved, item.version, item.revision, item.last_movement_type)
-        for item in world.changes.items.values()
-    ]
-    rows.sort()  # rows side by side on a page are then changed one after the other
-    await connection.execute(SQL["update_items"], *map(list, zip(*rows, strict=True)), world.recorded_at)
-    if world.changes.alerts:
-        await connection.execute(SQL["update_levels"], *map(list, zip(*_levels(world), strict=True)))
+    changes = world.changes
+    moved, told = [], []
+    for item in changes.items.values():
+        if item.last_movement_type is None:
+            told.append((item.item_id, item.revision))
+        else:
+            moved.append(
+                (
+                    *(item.item_id, item.on_hand, item.reserved, item.version, item.revision, item.costed),
+                    *(item.net_sold, item.last_movement_type),
+                )
+            )
+    moved.sort()  # rows side by side on a page are then changed one after the other
+    if changes.averages:
+        averages = [(item.item_id, item.average_cost) for item in changes.averages.values()]
+        await connection.execute(SQL["update_averages"], *_columns(averages))
+    if moved:
+        await connection.execute(SQL["update_items"], *_columns(moved), world.recorded_at)
+    if told:
+        await connection.execute(SQL["update_revisions"], *_columns(told))
+    if changes.levels:
+        levels = [
+            (
+                *(change.item.item_id, change.item.level, change.item.emitted, change.item.stay, change.alert_id),
+                *(change.since, change.alerted_at),
+            )
+            for change in changes.levels.values()
+        ]
+        await connection.execute(SQL["update_levels"], *_columns(levels))
+    if changes.catalog:
+        rows = [_catalog(world, key, entry) for key, entry in changes.catalog.items()]
+        await connection.execute(SQL["upsert_products"], *_columns(rows), world.recorded_at)
+        revisions = [(world.items[key].item_id, world.items[key].catalog_revision) for key in changes.catalog]
+        await connection.execute(SQL["update_catalog_revisions"], *_columns(revisions))
 
 
-def _levels(world: World) -> list[tuple[int, str, str, bool]]:
-    """The stay at which each item whose level changed ends, and whether it was anything but ok meanwhile."""
-    levels: dict[int, tuple[int, str, str, bool]] = {}
-    for alert in world.changes.alerts:
-        item_id = world.items[alert.item].item_id
-        alerted = alert.level is not Level.OK or (item_id in levels and levels[item_id][-1])
-        levels[item_id] = (item_id, alert.level, alert.alert_id, alerted)
-    return list(levels.values())
+def _catalog(world: World, key: ItemKey, entry: CatalogEntry) -> tuple[Any, ...]:
+    return (world.items[key].item_id, *key, *entry)
 
 
 async def _save_places(connection: "Connection", world: World) -> None:
     new, old = [], []
     for (item_id, location_id), (item, place) in world.changes.places.items():
+        counters = place.on_hand, place.reserved, place.held, place.counted_at
         if place.stored:
-            old.append((item_id, location_id, place.on_hand, place.reserved))
+            old.append((item_id, location_id, *counters))
         else:
-            new.append((item_id, location_id, item.key.site_id, place.on_hand, place.reserved))
-    old.sort()
+            new.append((item_id, location_id, item.key.site_id, *counters))
+    old.sort(key=lambda row: row[:2])
     if new:
-        await connection.execute(SQL["insert_location_stock"], *map(list, zip(*new, strict=True)))
+        await connection.execute(SQL["insert_location_stock"], *_columns(new))
     if old:
-        await connection.execute(SQL["update_location_stock"], *map(list, zip(*old, strict=True)))
+        await connection.execute(SQL["update_location_stock"], *_columns(old))
 
 
 async def _save_orders(connection: "Connection", world: World) -> None:
     changes = world.changes
     if changes.orders:
-        await connection.execute(SQL["cancel_orders"], *map(list, zip(*sorted(changes.orders), strict=True)))
+        rows = sorted(
+            (order.order_pk, order.cancelled_whole, order.mode, order.expires_at, order.due_at)
+            for order in changes.orders.values()
+        )
+        await connection.execute(SQL["update_orders"], *_columns(rows))
     new = [pair for pair in changes.lines.values() if not pair[1].stored]
     old = [pair for pair in changes.lines.values() if pair[1].stored]
     if new:
-        await _copy(connection, "order_lines", [_new_line(world, *pair) for pair in new])
+        await _copy(connection, "order_lines", [new_line_row(world, *pair) for pair in new])
     if old:
-        columns = map(list, zip(*(_old_line(*pair) for pair in old), strict=True))
-        await connection.execute(SQL["update_order_lines"], *columns)
-
-
-def _allocations(line: OrderLine) -> str:
-    return "[" + ",".join([f'["{kept.location_id}",{kept.sold},0]' for kept in line.allocations]) + "]"
-
-
-def _new_line(world: World, order: Order, line: OrderLine) -> tuple[Any, ...]:
-    return (
-        order.order_pk,
-        world.items[line.item].item_id,
-        *line.totals,
-        line.position,
-        line.item.site_id,
-        line.line_id,
-        "sale",
-        _allocations(line),
-        line.versions,
-    )
-
-
-def _old_line(order: Order, line: OrderLine) -> tuple[Any, ...]:
-    totals = line.totals
-    versions = "{" + ",".join(map(str, line.versions)) + "}"
-    return (
-        order.order_pk,
-        line.line_id,
-        totals.cancelled,
-        totals.fulfilled,
-        totals.returned,
-        _allocations(line),
-        versions,
-    )
-
-
-def _movement(world: World, row: Movement) -> tuple[Any, ...]:
-    command = row.command
-    source = command.source
-    return (
-        world.items[row.item].item_id,
-        row.version,
-        row.quantity,
-        row.previous_stock,
-        row.new_stock,
-        row.on_hand,
-        row.reserved,
-        row.location_on_hand,
-        row.location_reserved,
-        row.costed_quantity,
-        source.offset,
-        row.recorded_at,
-        command.occurred_at,
-        source.partition,
-        row.last_of_command,
-        row.movement_id,
-        row.item.site_id,
-        row.location_id,
-        command.actor_id,
-        row.type,
-        command.reference.type,
-        command.reference.id,
-        source.topic,
-        row.order_id,
-        row.line_id,
-        row.unit_cost,
-        row.average_cost,
-        command.actor,
-        row.reason,
-        row.note,
-    )
-
-
-def _reference(world: World, command: Command, outcome: Outcome, fingerprint_version: int) -> tuple[Any, ...]:
-    source = command.source
-    refused = None
-    if outcome.code is not None:
-        lines = [line._asdict() | {"code": line.code.text} for line in outcome.rejected]
-        refused = json.dumps({"message": outcome.message, "lines": lines}, separators=(",", ":"))
-    pairs = [number for row in outcome.movements for number in (world.items[row.item].item_id, row.version)]
-    return (
-        command.reference.site_id,
-        world.recorded_at,
-        source.offset,
-        source.partition,
-        fingerprint_version,
-        command.reference.type,
-        command.reference.id,
-        source.topic,
-        command.order_id,
-        outcome.kind,
-        None if outcome.code is None else outcome.code.text,
-        command.fingerprint,
-        pairs,
-        refused,
-    )
-
-
-def _parked(world: World, command: Command, fingerprint_version: int) -> tuple[Any, ...]:
-    record, order_key = command.record, command.order_key
-    assert record is not None, "only Kafka brings commands about orders"
-    assert order_key is not None
-    return (
-        world.orders[order_key].order_pk,
-        world.recorded_at,
-        record.timestamp_ms,
-        record.offset,
-        record.partition,
-        fingerprint_version,
-        command.reference.site_id,
-        command.reference.type,
-        command.reference.id,
-        order_key.order_id,
-        record.topic,
-        command.fingerprint,
-        record.key,
-        record.value,
-        *header_columns(record.headers),
-    )
+        await connection.execute(SQL["update_order_lines"], *_columns(old_line_row(*pair) for pair in old))

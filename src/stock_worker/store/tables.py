@@ -45,19 +45,26 @@ locations = Table(
     Column("code", Text, nullable=False),
     Column("name", Text, nullable=False),
     Column("type", Text, nullable=False, server_default="warehouse"),
-    Column("address", JSONB),
+    Column("address_line_1", Text),
+    Column("address_line_2", Text),
+    Column("city", Text),
+    Column("state", Text),
+    Column("postal_code", Text),
+    Column("country", Text),
+    Column("contact_name", Text),
+    Column("contact_email", Text),
+    Column("contact_phone", Text),
     Column("fulfillment_priority", Integer, nullable=False),
     Column("is_default", Boolean, nullable=False),
     Column("is_active", Boolean, nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("updated_at", DateTime(timezone=True), nullable=False),
     Column("archived_at", DateTime(timezone=True)),
     PrimaryKeyConstraint("site_id", "location_id", name="locations_pkey"),
     UniqueConstraint("site_id", "code", name="locations_code_is_unique_in_the_site"),
     CheckConstraint("NOT is_default OR is_active", name="locations_default_is_active"),
     CheckConstraint("NOT is_active OR archived_at IS NULL", name="locations_active_is_not_archived"),
-    CheckConstraint(
-        "type IN ('warehouse','store','fulfillment_center','dropship')", name="locations_type_is_known"
-    ),
+    CheckConstraint("type IN ('warehouse','store','fulfillment_center','dropship')", name="locations_type_is_known"),
     Index("locations_one_default_per_site", "site_id", unique=True, postgresql_where=text("is_default")),
 )
 
@@ -400,7 +407,9 @@ reevaluations = Table(
     "reevaluations",
     metadata,
     Column("job_id", BigInteger, Identity(always=True), nullable=False),
-    Column("fence", BigInteger),  # the first transaction that surely sees the change; NULL until the sweeper saw the job
+    Column(
+        "fence", BigInteger
+    ),  # the first transaction that surely sees the change; NULL until the sweeper saw the job
     Column("created_at", DateTime(timezone=True), nullable=False),
     Column("limit_changed", Boolean, nullable=False),
     Column("site_id", Uuid, nullable=False),

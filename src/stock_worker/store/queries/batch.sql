@@ -1,6 +1,6 @@
 -- name: share_locations
 -- The places of the batch's sites, held so that none changes under it. Index: locations_pkey.
-SELECT site_id, location_id, code, is_default
+SELECT site_id, location_id, code, fulfillment_priority, is_default, is_active
 FROM stock.locations WHERE site_id = ANY($1::uuid[])
 ORDER BY site_id, location_id FOR SHARE;
 
@@ -13,7 +13,7 @@ RETURNING order_pk, site_id, order_id;
 
 -- name: lock_orders
 -- The orders seen before, in the order of the keys given. Index: orders_pkey.
-SELECT o.order_pk, o.site_id, o.order_id, o.cancelled_whole
+SELECT o.order_pk, o.site_id, o.order_id, o.cancelled_whole, o.mode, o.expires_at, o.due_at
 FROM unnest($1::uuid[], $2::text[]) WITH ORDINALITY AS k(site_id, order_id, position)
 JOIN stock.orders o ON o.site_id = k.site_id AND o.order_id = k.order_id
 ORDER BY k.position FOR UPDATE OF o;
@@ -21,7 +21,7 @@ ORDER BY k.position FOR UPDATE OF o;
 -- name: order_lines
 -- The lines of the locked orders. Indexes: order_lines_pkey, items_pkey.
 SELECT l.order_pk, l.line_id, l.position, l.placed, l.cancelled, l.fulfilled, l.returned, l.allocations, l.versions,
-       i.site_id, i.product_id, i.variant_id
+       l.mode, l.expired, l.tracked, l.location_id, i.site_id, i.product_id, i.variant_id
 FROM stock.order_lines l JOIN stock.items i ON i.item_id = l.item_id
 WHERE l.order_pk = ANY($1::bigint[])
 ORDER BY l.order_pk, l.position;
@@ -48,14 +48,38 @@ JOIN stock.items i ON i.site_id = k.site_id AND i.product_id = k.product_id
 
 -- name: lock_items
 -- The batch's lock roots, in id order so that two batches cannot deadlock. Index: items_pkey.
-SELECT item_id, on_hand, reserved, version, revision, level, last_movement_at
+SELECT item_id, on_hand, reserved, version, revision, level, emitted_level, stay, costed_quantity, net_sold, average_cost,
+       catalog_revision, first_movement_at, last_movement_at
 FROM stock.items WHERE item_id = ANY($1::bigint[])
 ORDER BY item_id FOR UPDATE;
 
 -- name: location_stock
 -- Stock by place of the locked items. Index: location_stock_pkey.
-SELECT item_id, location_id, on_hand, reserved
+SELECT item_id, location_id, on_hand, reserved, held
 FROM stock.location_stock WHERE item_id = ANY($1::bigint[]);
+
+-- name: moved_since
+-- What moved at the places of counts since the version that each counter saw, counts aside. Index: movements_pkey.
+SELECT k.item_id, k.location_id, k.version, coalesce((
+  SELECT sum(m.quantity) FROM stock.movements m
+  WHERE m.item_id = k.item_id AND m.version > k.version AND m.location_id = k.location_id
+    AND m.reference_type <> 'count' AND m.type NOT IN ('reserved', 'unreserved')
+), 0)::bigint AS moved
+FROM unnest($1::bigint[], $2::uuid[], $3::bigint[]) AS k(item_id, location_id, version);
+
+-- name: sold_before
+-- What items had sold by $2, found by halving, since an item's time never goes back. Index: movements_pkey.
+WITH RECURSIVE search(item_id, low, high) AS (
+  SELECT item_id, 0::bigint, version FROM stock.items WHERE item_id = ANY($1::bigint[])
+  UNION ALL
+  SELECT s.item_id, CASE WHEN m.recorded_at <= $2 THEN m.version ELSE s.low END,
+         CASE WHEN m.recorded_at <= $2 THEN s.high ELSE m.version - 1 END
+  FROM search s JOIN stock.movements m ON m.item_id = s.item_id AND m.version = (s.low + s.high + 1) / 2
+  WHERE s.low < s.high
+)
+SELECT m.item_id, m.net_sold
+FROM search s JOIN stock.movements m ON m.item_id = s.item_id AND m.version = s.low
+WHERE s.low = s.high;
 
 -- name: references
 -- What the batch's references meant before. Index: references_pkey.
@@ -87,61 +111,3 @@ SELECT topic, partition, "offset", timestamp_ms, key, value, header_names, heade
        site_id, reference_type, reference_id
 FROM stock.parked_commands WHERE parked_at < $1
 ORDER BY parked_at LIMIT $2;
-
--- name: insert_default_location
--- A site's default location becomes a row with its first movement. Index: locations_pkey.
-INSERT INTO stock.locations
-  (site_id, location_id, code, name, fulfillment_priority, is_default, is_active, created_at)
-SELECT site_id, location_id, 'DEFAULT', 'Default', 0, true, true, $3
-FROM unnest($1::uuid[], $2::uuid[]) AS k(site_id, location_id)
-ON CONFLICT DO NOTHING;
-
--- name: update_items
--- Counters and version of the items that moved, at $7; an item's time does not go back. Index: items_pkey.
-UPDATE stock.items i SET
-  on_hand = n.on_hand, reserved = n.reserved, version = n.version, revision = n.revision,
-  first_movement_at = coalesce(i.first_movement_at, $7), last_movement_at = greatest(i.last_movement_at, $7),
-  last_movement_type = n.last_movement_type
-FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::text[])
-  AS n(item_id, on_hand, reserved, version, revision, last_movement_type)
-WHERE i.item_id = n.item_id;
-
--- name: update_levels
--- The stay at a new level of the few items whose level changed. Index: items_pkey.
-UPDATE stock.items i SET
-  level = n.level, alert_id = n.alert_id, level_since = i.last_movement_at,
-  last_alerted_at = CASE WHEN n.alerted THEN i.last_movement_at ELSE i.last_alerted_at END
-FROM unnest($1::bigint[], $2::text[], $3::uuid[], $4::boolean[]) AS n(item_id, level, alert_id, alerted)
-WHERE i.item_id = n.item_id;
-
--- name: insert_location_stock
--- Items that come to a place for the first time. Index: location_stock_pkey.
-INSERT INTO stock.location_stock (item_id, location_id, site_id, on_hand, reserved)
-SELECT * FROM unnest($1::bigint[], $2::uuid[], $3::uuid[], $4::bigint[], $5::bigint[]);
-
--- name: update_location_stock
--- Counters by place of the items that moved. Index: location_stock_pkey.
-UPDATE stock.location_stock s SET on_hand = n.on_hand, reserved = n.reserved
-FROM unnest($1::bigint[], $2::uuid[], $3::bigint[], $4::bigint[]) AS n(item_id, location_id, on_hand, reserved)
-WHERE s.item_id = n.item_id AND s.location_id = n.location_id;
-
--- name: cancel_orders
--- Orders cancelled as a whole, now and whenever they are placed. Index: orders_pkey.
-UPDATE stock.orders o SET cancelled_whole = true
-FROM unnest($1::uuid[], $2::text[]) AS n(site_id, order_id)
-WHERE o.site_id = n.site_id AND o.order_id = n.order_id;
-
--- name: update_order_lines
--- Totals, places and rows of lines stored before. Index: order_lines_pkey.
-UPDATE stock.order_lines l SET
-  cancelled = n.cancelled, fulfilled = n.fulfilled, returned = n.returned,
-  allocations = n.allocations, versions = n.versions::bigint[]
-FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::jsonb[], $7::text[])
-  AS n(order_pk, line_id, cancelled, fulfilled, returned, allocations, versions)
-WHERE l.order_pk = n.order_pk AND l.line_id = n.line_id;
-
--- name: unpark
--- Parked commands that have been decided. Index: parked_commands_pkey.
-DELETE FROM stock.parked_commands p
-USING unnest($1::uuid[], $2::text[], $3::text[]) AS k(site_id, type, id)
-WHERE p.site_id = k.site_id AND p.reference_type = k.type AND p.reference_id = k.id;

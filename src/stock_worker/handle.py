@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from stock_worker.core import decide, events
 from stock_worker.core.catalog import change_product
 from stock_worker.core.levels import evaluate, tell_level
-from stock_worker.core.model import Command, ItemKey, Malformed, Outcome, OutcomeKind, ProductChanged, Record
+from stock_worker.core.model import Command, Entry, ItemKey, Malformed, Outcome, OutcomeKind, ProductChanged, Record
 from stock_worker.core.refusals import DEAD_LETTERED, Code
 from stock_worker.core.state import World
 from stock_worker.core.topics import command_topic_of
@@ -27,9 +27,6 @@ from stock_worker.wire.fingerprint import FINGERPRINT_VERSION
 
 if TYPE_CHECKING:
     from asyncpg import Connection
-
-Entry = Command | ProductChanged | Malformed
-"""What a record is decoded to."""
 
 _ROWS_AT_ONCE: Final = 100
 """Event rows made before the loop gets a turn: some 0.5 ms, so that the database's next statement does not wait."""
@@ -241,5 +238,5 @@ def _parked_command(record: Record) -> Command:
     The deployment's prefix may have been another one then.
     """
     command = decode(record, command_topic_of(record.topic))
-    assert isinstance(command, Command), f"a parked record is no command any more: {command.detail}"
+    assert isinstance(command, Command), f"a parked record is no command any more: {command}"
     return command

@@ -19,7 +19,7 @@ from typing import Any, Final, NamedTuple
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 
-from stock_worker.core.model import Command, Malformed, Record
+from stock_worker.core.model import Command, Entry, Malformed, Record
 from stock_worker.core.refusals import Code
 from stock_worker.core.topics import COMMAND_TOPICS
 from stock_worker.faults import Retry, Stop, reaction
@@ -29,7 +29,6 @@ from stock_worker.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-Entry = Command | Malformed
 Decode = Callable[[Record, str], Entry]
 
 _DECODED_AT_ONCE: Final = 100

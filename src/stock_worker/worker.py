@@ -23,12 +23,12 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 import asyncpg
 
-from stock_worker.core.model import Malformed, Outcome
+from stock_worker.core.model import Entry, Malformed, Outcome
 from stock_worker.core.refusals import Code
 from stock_worker.core.topics import command_topic_of
 from stock_worker.faults import Quarantine, Retry, RetryNow, Stop, is_bug, reaction, sqlstate
 from stock_worker.handle import Policy, handle_batch
-from stock_worker.intake import Batch, Entry, Intake, next_offsets
+from stock_worker.intake import Batch, Intake, next_offsets
 from stock_worker.log import one_line, say
 from stock_worker.metrics import Metrics
 from stock_worker.settings import Settings

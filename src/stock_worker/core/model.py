@@ -233,6 +233,10 @@ class ProductChanged:
     record: Record
 
 
+Entry = Command | ProductChanged | Malformed
+"""What a record of a command topic is decoded to."""
+
+
 class Movement(NamedTuple):
     """One immutable ledger row (contract section 2). `quantity` is the signed effect on available.
 

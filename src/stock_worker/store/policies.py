@@ -113,7 +113,7 @@ def _entry(row: "Row") -> CatalogEntry:
         row["variant_name"],
         row["sku"],
         row["options"],
-        _text(row["category_id"]),
+        row["category_id"],
         row["category_name"],
         row["image_url"],
         row["unit_price"],

@@ -1,12 +1,11 @@
 """Bytes to commands. Law: every record becomes a Command or a Malformed; nothing here raises, and nothing is skipped.
 
 JSON by orjson (refuses NaN, lone surrogates, a byte order mark), shape by pydantic in Rust, then plain construction:
-this is the hot path. One field's mistakes are found by its shape, those between fields by the builders below, and only
-what is right but belongs to a later release is told "not yet". Source: contract section 3, rule 13, decided cases.
+this is the hot path. One field's mistakes are found by its shape, those between fields by the builders below. Source:
+contract section 3, rule 13, decided cases.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -14,10 +13,21 @@ import orjson
 from pydantic import ValidationError
 
 from stock_worker.core import topics
-from stock_worker.core.ids import default_location_id
-from stock_worker.core.model import Command, CommandKind, Line, Malformed, MovementType, Record, Reference, Source
+from stock_worker.core.model import (
+    Command,
+    CommandKind,
+    Entry,
+    Line,
+    Malformed,
+    Mode,
+    MovementType,
+    ProductChanged,
+    Record,
+    Reference,
+    Source,
+)
 from stock_worker.core.refusals import Code
-from stock_worker.wire import cloudevents, words
+from stock_worker.wire import catalog, cloudevents, words
 from stock_worker.wire.fingerprint import fingerprint
 from stock_worker.wire.messages import (
     SHAPES,
@@ -28,45 +38,40 @@ from stock_worker.wire.messages import (
     Restock,
     ReturnReceived,
     StockAdjustment,
+    StockCount,
+    StockTransfer,
 )
+from stock_worker.wire.unfit import Unfit
 from stock_worker.wire.values import holds_nul, instant, instant_of_ms, money, with_integral_floats_as_integers
 
 
-def decode(record: Record, topic: str) -> Command | Malformed:
+def decode(record: Record, topic: str) -> Entry:
     """Read a record of the command topic `topic` (without the deployment's prefix). Total: it never raises."""
     try:
         return _read(record, topic)
-    except _Unfit as unfit:
+    except Unfit as unfit:
         return Malformed(record, words.one_line(str(unfit)))
     except Exception as bug:  # noqa: BLE001 - a record that raises here would be met again for ever: it is set aside
         return Malformed(record, f"decoding met a bug: {type(bug).__name__}", Code.INTERNAL_ERROR)
 
 
-class _Unfit(Exception):  # noqa: N818 - not a fault: it carries words for the sender from where they are found
-    """The message is malformed, and this says why."""
+def _read(record: Record, topic: str) -> Command | ProductChanged:
+    if record.value is None and topic == topics.PRODUCT_CHANGED:
+        return catalog.archived(record)
+    return _BUILDERS[topic](record, _message(_document(record.value), topic))
 
 
-def _read(record: Record, topic: str) -> Command:
-    document = _document(record.value, topic)
-    build = _BUILDERS.get(topic)
-    if build is None:
-        raise _Unfit(f"messages on {topic} are not yet supported by this release")
-    return build(record, _message(document, topic))
-
-
-def _document(value: bytes | None, topic: str) -> object:
+def _document(value: bytes | None) -> object:
     """Read JSON, and refuse what PostgreSQL could not keep."""
     if value is None:
-        if topic == topics.PRODUCT_CHANGED:
-            raise _Unfit("null values, which archive a product, are not yet supported by this release")
-        raise _Unfit("the record has no value")
+        raise Unfit("the record has no value")
     try:
         document: object = orjson.loads(value)
     except orjson.JSONDecodeError as error:
-        raise _Unfit(f"the value is not JSON: {error}") from None
+        raise Unfit(f"the value is not JSON: {error}") from None
     # Valid JSON can hold an escaped NUL, which no text column takes; the scan is needed only where the bytes say so.
     if b"\\u0000" in value and holds_nul(document):
-        raise _Unfit("the value holds a NUL character (\\u0000)")
+        raise Unfit("the value holds a NUL character (\\u0000)")
     return document
 
 
@@ -79,7 +84,7 @@ def _message(document: object, topic: str) -> object:
         try:
             return validate(with_integral_floats_as_integers(document))
         except ValidationError as error:
-            raise _Unfit(words.of(error)) from None
+            raise Unfit(words.of(error)) from None
 
 
 # ---------------------------------------------------------------- one builder a topic
@@ -89,11 +94,11 @@ def _place(record: Record, message: OrderPlaced) -> Command:
     site_id, order_id, lines = message["site_id"], message["order_id"], message["lines"]
     reference_id, amend, mode = message.get("reference_id"), message.get("amend"), message.get("mode")
     if amend and reference_id is None:
-        raise _Unfit("reference_id is missing: an amendment needs its own")
+        raise Unfit("reference_id is missing: an amendment needs its own")
     if not lines and not amend:
-        raise _Unfit("lines must have at least 1 entry")
+        raise Unfit("lines must have at least 1 entry")
     if amend and any(line.get("line_id") is None for line in lines):
-        raise _Unfit("line_id is missing on a line: an amendment needs one on every line")
+        raise Unfit("line_id is missing on a line: an amendment needs one on every line")
     made = []
     for position, line in enumerate(lines, 1):
         location_ids = line.get("location_ids")
@@ -110,12 +115,9 @@ def _place(record: Record, message: OrderPlaced) -> Command:
             )
         )
     if len({line.line_id for line in made}) < len(made):
-        raise _Unfit("line_id is the same on two lines: a line without one takes its position, counted from 1")
+        raise Unfit("line_id is the same on two lines: a line without one takes its position, counted from 1")
     # What mode sale ignores is not even looked at; without a mode the site's setting may yet make it count.
     expires_at = None if mode == "sale" else _time(message.get("expires_at"), "expires_at")
-    if mode == "reserve":
-        raise _Unfit("mode reserve is not yet supported by this release")
-    _refuse_other_places(site_id, made)
     return _command(
         record,
         message,
@@ -123,7 +125,7 @@ def _place(record: Record, message: OrderPlaced) -> Command:
         Reference(site_id, "order", reference_id or order_id),
         order_id,
         tuple(made),
-        mode=mode,
+        mode=None if mode is None else _MODES[mode],
         expires_at=expires_at,
     )
 
@@ -133,7 +135,7 @@ def _cancel(record: Record, message: OrderCancelled) -> Command:
     made = None
     if lines is not None:
         if reference_id is None:
-            raise _Unfit("reference_id is missing: only the cancellation of a whole order can do without")
+            raise Unfit("reference_id is missing: only the cancellation of a whole order can do without")
         made = tuple([_order_line(at, line, line.get("quantity"), None) for at, line in enumerate(lines)])
     reference = Reference(message["site_id"], "cancellation", reference_id or order_id)
     return _command(record, message, CommandKind.CANCEL, reference, order_id, made)
@@ -144,21 +146,16 @@ def _fulfil(record: Record, message: OrderFulfilled) -> Command:
         _order_line(at, line, line["quantity"], line.get("location_id")) for at, line in enumerate(message["lines"])
     ]
     reference = Reference(message["site_id"], "fulfilment", message["reference_id"])
-    command = _command(record, message, CommandKind.FULFIL, reference, message["order_id"], tuple(lines))
-    if not any(line.location_id for line in lines):
-        return command
-    # Part of the meaning, since the order may be a reservation; but this release has mode sale alone, which ignores it.
-    return replace(command, lines=tuple([line._replace(location_id=None) for line in lines]))
+    return _command(record, message, CommandKind.FULFIL, reference, message["order_id"], tuple(lines))
 
 
 def _return(record: Record, message: ReturnReceived) -> Command:
     order_id, made = message.get("order_id"), []
     for at, line in enumerate(message["lines"]):
         if order_id is None and line.get("product_id") is None:
-            raise _Unfit(f"lines[{at}].product_id is missing: a return without order_id has no order lines to name")
+            raise Unfit(f"lines[{at}].product_id is missing: a return without order_id has no order lines to name")
         damaged = line.get("condition") == "damaged"
         made.append(_order_line(at, line, line["quantity"], line.get("location_id"), damaged=damaged))
-    _refuse_other_places(message["site_id"], made)
     reference = Reference(message["site_id"], "return", message["reference_id"])
     return _command(record, message, CommandKind.RETURN, reference, order_id, tuple(made))
 
@@ -180,7 +177,6 @@ def _restock(record: Record, message: Restock) -> Command:
                 currency=line.get("currency"),
             )
         )
-    _refuse_other_places(message["site_id"], made)
     reference = Reference(message["site_id"], "restock", message["reference_id"])
     return _command(record, message, CommandKind.RESTOCK, reference, None, tuple(made))
 
@@ -201,13 +197,54 @@ def _adjust(record: Record, message: StockAdjustment) -> Command:
                 expected_version=line.get("expected_version"),
             )
         )
-    if adjustment in (MovementType.RESERVED, MovementType.UNRESERVED):
-        raise _Unfit(f"adjustments of type {adjustment.value} are not yet supported by this release")
-    _refuse_other_places(message["site_id"], made)
     reference = Reference(message["site_id"], "adjustment", message["reference_id"])
     atomic = message.get("atomic") is not False
     return _command(
         record, message, CommandKind.ADJUST, reference, None, tuple(made), adjustment=adjustment, atomic=atomic
+    )
+
+
+def _count(record: Record, message: StockCount) -> Command:
+    made = [
+        Line(
+            line.get("line_id"),
+            line["product_id"],
+            line.get("variant_id"),
+            line.get("location_id"),
+            line["counted"],
+            line.get("reason"),
+            line.get("note"),
+            counted_at_version=line.get("counted_at_version"),
+        )
+        for line in message["lines"]
+    ]
+    if len({line[1:4] for line in made}) < len(made):
+        raise Unfit("lines name one item and location twice: a count says once what is there")
+    reference = Reference(message["site_id"], "count", message["reference_id"])
+    return _command(record, message, CommandKind.COUNT, reference, None, tuple(made))
+
+
+def _transfer(record: Record, message: StockTransfer) -> Command:
+    made = [
+        Line(
+            line.get("line_id"),
+            line["product_id"],
+            line.get("variant_id"),
+            None,
+            line["quantity"],
+            line.get("reason"),
+            line.get("note"),
+        )
+        for line in message["lines"]
+    ]
+    return _command(
+        record,
+        message,
+        CommandKind.TRANSFER,
+        Reference(message["site_id"], "transfer", message["reference_id"]),
+        None,
+        tuple(made),
+        places=(message["from_location_id"], message["to_location_id"]),
     )
 
 
@@ -224,8 +261,9 @@ def _command(  # noqa: PLR0913 - a command has this many parts, and a record in 
     *,
     adjustment: MovementType | None = None,
     atomic: bool = True,
-    mode: str | None = None,
+    mode: Mode | None = None,
     expires_at: datetime | None = None,
+    places: tuple[str | None, str | None] = (None, None),
 ) -> Command:
     """Join what is asked with who asks, when and from where."""
     get, headers = message.get, record.headers
@@ -238,7 +276,15 @@ def _command(  # noqa: PLR0913 - a command has this many parts, and a record in 
         order_id,
         lines,
         fingerprint(
-            kind, reference, order_id, lines, adjustment=adjustment, atomic=atomic, mode=mode, expires_at=expires_at
+            kind,
+            reference,
+            order_id,
+            lines,
+            adjustment=adjustment,
+            atomic=atomic,
+            mode=mode,
+            expires_at=expires_at,
+            places=places,
         ),
         occurred_at,
         Source(record.topic, record.partition, record.offset),
@@ -250,6 +296,9 @@ def _command(  # noqa: PLR0913 - a command has this many parts, and a record in 
         get("note"),
         cloudevents.traceparent(headers) if headers else None,
         record,
+        mode,
+        expires_at,
+        *places,
     )
 
 
@@ -260,21 +309,21 @@ def _order_line(
     line_id, product_id, variant_id = line.get("line_id"), line.get("product_id"), line.get("variant_id")
     if product_id is None:
         if line_id is None:
-            raise _Unfit(f"lines[{at}] must name a line_id or a product_id")
+            raise Unfit(f"lines[{at}] must name a line_id or a product_id")
         if variant_id is not None:
-            raise _Unfit(f"lines[{at}].product_id is missing: a variant_id names nothing without it")
+            raise Unfit(f"lines[{at}].product_id is missing: a variant_id names nothing without it")
     return Line(line_id, product_id, variant_id, location_id, quantity, line.get("reason"), line.get("note"), damaged)
 
 
 def _adjusted_quantity(at: int, adjustment: MovementType, quantity: int) -> int:
     """A positive count, or signed where the type leaves the direction open."""
     if quantity == 0:
-        raise _Unfit(f"lines[{at}].quantity must not be 0")
+        raise Unfit(f"lines[{at}].quantity must not be 0")
     direction = _DIRECTIONS.get(adjustment)
     if direction is None or quantity > 0:
         return quantity
     if direction > 0:
-        raise _Unfit(f"lines[{at}].quantity must be positive: {adjustment.value} gives")
+        raise Unfit(f"lines[{at}].quantity must be positive: {adjustment.value} gives")
     return -quantity
 
 
@@ -284,27 +333,22 @@ def _time(given: object, name: str) -> datetime | None:
         return None
     moment = instant(given) if isinstance(given, str) else None
     if moment is None:
-        raise _Unfit(f"{name} {words.TIME_WORDS}")
+        raise Unfit(f"{name} {words.TIME_WORDS}")
     return moment
 
 
-def _refuse_other_places(site_id: str, lines: list[Line]) -> None:
-    """Only the site's default location is known to this release."""
-    for at, line in enumerate(lines):
-        if line.location_id is not None and line.location_id != default_location_id(site_id):
-            raise _Unfit(f"lines[{at}].location_id: locations other than the default are not yet supported")
-        if line.location_ids is not None and line.location_ids != (default_location_id(site_id),):
-            raise _Unfit(f"lines[{at}].location_ids: locations other than the default are not yet supported")
-
-
-_BUILDERS: Final[dict[str, Callable[[Record, Any], Command]]] = {
+_BUILDERS: Final[dict[str, Callable[[Record, Any], Command | ProductChanged]]] = {
     topics.ORDER_PLACED: _place,
     topics.ORDER_CANCELLED: _cancel,
     topics.ORDER_FULFILLED: _fulfil,
     topics.RETURN_RECEIVED: _return,
     topics.RESTOCK: _restock,
     topics.STOCK_ADJUSTMENT: _adjust,
+    topics.STOCK_COUNT: _count,
+    topics.STOCK_TRANSFER: _transfer,
+    topics.PRODUCT_CHANGED: catalog.changed,
 }
+_MODES: Final = {mode.value: mode for mode in Mode}
 _VALIDATORS: Final[dict[str, Callable[[Any], Any]]] = {
     topic: shape.validator.validate_python for topic, shape in SHAPES.items()
 }

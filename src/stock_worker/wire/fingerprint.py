@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import orjson
 
-from stock_worker.core.model import CommandKind, Line, MovementType, Reference
+from stock_worker.core.model import CommandKind, Line, Mode, MovementType, Reference
 from stock_worker.wire.values import canonical_money
 
 FINGERPRINT_VERSION: Final = 1
@@ -34,8 +34,9 @@ def fingerprint(  # noqa: PLR0913 - a meaning has this many parts
     *,
     adjustment: MovementType | None = None,
     atomic: bool = True,
-    mode: str | None = None,
+    mode: Mode | None = None,
     expires_at: datetime | None = None,
+    places: tuple[str | None, str | None] = (None, None),
 ) -> bytes:
     """Hash a meaning into 16 bytes.
 
@@ -48,9 +49,11 @@ def fingerprint(  # noqa: PLR0913 - a meaning has this many parts
     if not atomic:
         extras["atomic"] = False
     if mode is not None:
-        extras["mode"] = mode
+        extras["mode"] = mode.value
     if expires_at is not None:
         extras["expires_at"] = expires_at
+    if places != (None, None):
+        extras["places"] = places
     meant = None if lines is None else [_line(line) for line in lines]
     meaning = orjson.dumps((kind.value, reference.type, reference.id, order_id, meant, extras))
     return blake2b(meaning, digest_size=FINGERPRINT_BYTES).digest()

@@ -1,4 +1,4 @@
-"""The shapes of the command messages. Law: a field is named here if and only if this release reads it.
+"""The shapes of the command messages. Law: a field is named here if and only if it is read.
 
 Unknown fields are ignored, and so are those that a rule ignores (the location of a cancelled line). Absent and null
 are alike wherever a field may be absent. What one field alone cannot tell is checked in `decode`.
@@ -12,7 +12,19 @@ from typing_extensions import TypedDict  # pydantic wants this one before Python
 
 from stock_worker.core import topics
 from stock_worker.core.model import MAX_LINES
-from stock_worker.wire.values import Count, Currency, Money, Name, SignedCount, Text, Uuid, Version
+from stock_worker.wire.values import (
+    Count,
+    Counted,
+    Currency,
+    Money,
+    Name,
+    Revision,
+    SignedCount,
+    Text,
+    Title,
+    Uuid,
+    Version,
+)
 
 
 class Message(TypedDict):
@@ -160,6 +172,59 @@ class StockAdjustment(Message):
     lines: Annotated[list[AdjustedLine], Field(min_length=1, max_length=MAX_LINES)]
 
 
+class CountedLine(ItemLine):
+    """A line of `stock-count`."""
+
+    counted: Counted
+    counted_at_version: NotRequired[Version | None]
+
+
+class StockCount(Message):
+    """What somebody counted."""
+
+    reference_id: Name
+    lines: Annotated[list[CountedLine], Field(min_length=1, max_length=MAX_LINES)]
+
+
+class TransferredLine(LineShape):
+    """A line of `stock-transfer`. Its location_id is ignored."""
+
+    product_id: Uuid
+    variant_id: NotRequired[Uuid | None]
+    quantity: Count
+
+
+class StockTransfer(Message):
+    """Goods that go from one location to another."""
+
+    reference_id: Name
+    from_location_id: Uuid
+    to_location_id: Uuid
+    lines: Annotated[list[TransferredLine], Field(min_length=1, max_length=MAX_LINES)]
+
+
+class CatalogMessage(TypedDict):
+    """What the catalog says of a product or a variant. `decode` reads money."""
+
+    __pydantic_config__ = ConfigDict(strict=True)  # type: ignore[misc] # pydantic's documented place for it
+
+    site_id: Uuid
+    product_id: Uuid
+    variant_id: NotRequired[Uuid | None]
+    name: Title
+    variant_name: NotRequired[Title | None]
+    sku: NotRequired[Title | None]
+    options: NotRequired[dict[str, Any] | list[Any] | None]
+    category_id: NotRequired[Name | None]
+    category_name: NotRequired[Title | None]
+    image_url: NotRequired[Text | None]
+    unit_price: NotRequired[Money | None]
+    cost_price: NotRequired[Money | None]
+    track_inventory: NotRequired[bool | None]
+    status: Literal["active", "archived"]
+    revision: Revision
+
+
 SHAPES: Final[dict[str, TypeAdapter[Any]]] = {
     topics.ORDER_PLACED: TypeAdapter(OrderPlaced),
     topics.ORDER_CANCELLED: TypeAdapter(OrderCancelled),
@@ -167,5 +232,8 @@ SHAPES: Final[dict[str, TypeAdapter[Any]]] = {
     topics.RETURN_RECEIVED: TypeAdapter(ReturnReceived),
     topics.RESTOCK: TypeAdapter(Restock),
     topics.STOCK_ADJUSTMENT: TypeAdapter(StockAdjustment),
+    topics.STOCK_COUNT: TypeAdapter(StockCount),
+    topics.STOCK_TRANSFER: TypeAdapter(StockTransfer),
+    topics.PRODUCT_CHANGED: TypeAdapter(CatalogMessage),
 }
-"""The shape of each command topic of this release."""
+"""The shape of each command topic."""

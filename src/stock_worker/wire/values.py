@@ -14,6 +14,7 @@ from pydantic import Field, StringConstraints
 from stock_worker.core.model import MAX_COUNTER, MAX_QUANTITY
 
 NAME_MAX_CHARACTERS: Final = 128
+TITLE_MAX_CHARACTERS: Final = 500
 TEXT_MAX_CHARACTERS: Final = 2_000
 MONEY_MAX_DIGITS: Final = 15
 """Digits of money before the point: as many as a counter has, so that their product fits any report."""
@@ -28,10 +29,14 @@ Uuid = Annotated[str, StringConstraints(pattern=UUID_PATTERN, to_lower=True)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=NAME_MAX_CHARACTERS, pattern=NAME_PATTERN)]
 """A reference, order id or line id."""
 Text = Annotated[str, StringConstraints(max_length=TEXT_MAX_CHARACTERS)]
+Title = Annotated[str, StringConstraints(max_length=TITLE_MAX_CHARACTERS)]
+"""A name of a thing, for people."""
 Money = Annotated[str, StringConstraints(pattern=MONEY_PATTERN)]
 Currency = Annotated[str, StringConstraints(pattern=CURRENCY_PATTERN)]
 Count = Annotated[int, Field(ge=1, le=MAX_QUANTITY)]
 SignedCount = Annotated[int, Field(ge=-MAX_QUANTITY, le=MAX_QUANTITY)]
+Counted = Annotated[int, Field(ge=0, le=MAX_QUANTITY)]
+Revision = Annotated[int, Field(ge=-(2**63), lt=2**63)]
 Version = Annotated[int, Field(ge=0, le=MAX_COUNTER)]
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)

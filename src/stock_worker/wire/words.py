@@ -27,6 +27,7 @@ _WORDS: Final = {
     "int_type": "must be a whole number",
     "greater_than_equal": "must be at least {ge}",
     "less_than_equal": "must be at most {le}",
+    "less_than": "must be less than {lt}",
     "bool_type": "must be true or false",
     "literal_error": "must be one of {expected}",
     "list_type": "must be a list",

@@ -52,7 +52,7 @@ INSERT INTO stock.products
   (item_id, site_id, product_id, variant_id, name, variant_name, sku, options, category_id, category_name, image_url,
    unit_price, cost_price, track_inventory, archived, revision, updated_at)
 SELECT k.*, $17 FROM unnest(
-  $1::bigint[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::jsonb[], $9::uuid[],
+  $1::bigint[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::jsonb[], $9::text[],
   $10::text[], $11::text[], $12::numeric[], $13::numeric[], $14::boolean[], $15::boolean[], $16::bigint[]
 ) AS k
 ON CONFLICT (item_id) DO UPDATE SET

@@ -162,9 +162,7 @@ def _next_slice(part: int, parts: int, took_s: float) -> tuple[int, int]:
 
 
 async def _open(settings: Settings, name: str) -> "Connection":
-    connection = await connect(settings.database_url, "stock_worker", application_name=name, plans="free")
-    await connection.execute("SET constraint_exclusion = on")
-    return connection
+    return await connect(settings.database_url, "stock_worker", application_name=name, plans="free")
 
 
 def _fault(error: Exception, who: str) -> str:

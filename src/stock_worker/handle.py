@@ -9,21 +9,40 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from stock_worker.core import decide, events
 from stock_worker.core.catalog import change_product
 from stock_worker.core.levels import evaluate, tell_level
-from stock_worker.core.model import Command, Entry, ItemKey, Malformed, Outcome, OutcomeKind, ProductChanged, Record
+from stock_worker.core.model import (
+    Command,
+    CommandKind,
+    Entry,
+    ItemKey,
+    Malformed,
+    OrderKey,
+    Outcome,
+    OutcomeKind,
+    ProductChanged,
+    Record,
+    Source,
+)
 from stock_worker.core.refusals import DEAD_LETTERED, Code
 from stock_worker.core.state import World
 from stock_worker.core.topics import command_topic_of
 from stock_worker.store.known import Known
-from stock_worker.store.load import Waiting, dead_positions, load, load_items, load_sold_before
+from stock_worker.store.load import (
+    Waiting,
+    dead_positions,
+    load,
+    load_items,
+    load_sold_before,
+    pick_due_orders,
+)
 from stock_worker.store.save import save, save_dead_letters, save_outbox, unpark
 from stock_worker.wire.decode import decode
 from stock_worker.wire.encode import OutboxRow, dead_letter_row, event_row
-from stock_worker.wire.fingerprint import FINGERPRINT_VERSION
+from stock_worker.wire.fingerprint import FINGERPRINT_VERSION, fingerprint
 
 if TYPE_CHECKING:
     from asyncpg import Connection
@@ -87,16 +106,36 @@ async def end_parked(
     return done
 
 
+class Expired(NamedTuple):
+    """How many orders were picked because they were due, and what became of those that still were."""
+
+    picked: int
+    outcomes: list[Outcome]
+
+
 async def expire(
-    connection: "Connection", policy: Policy, due: Sequence[Command], *, clock: datetime | None = None
-) -> list[Outcome]:
-    """Let the reservations of orders expire, those that under the locks still are due. Returns what became of them."""
+    connection: "Connection",
+    policy: Policy,
+    reach: datetime,
+    limit: int,
+    *,
+    except_for: Sequence[int] = (),
+    clock: datetime | None = None,
+) -> Expired:
+    """Let the reservations of up to `limit` orders expire that are due up to `reach`, the longest overdue first.
+
+    They are decided again under the locks; orders that another sweeper has picked are left to it, and those of
+    `except_for`, by order_pk, are passed over (contract rule 6).
+    """
     async with _transaction(connection, policy):
+        due = [_expiry(*picked) for picked in await pick_due_orders(connection, reach, limit, except_for)]
+        if not due:
+            return Expired(0, [])
         world = await load(connection, due, _parked_command, policy.known, clock)
         expired = [(command, decide.expire(world, command)) for command in due]
         done = [(command, outcome) for command, outcome in expired if outcome is not None]
         await _write(connection, world, done, policy)
-    return [outcome for _, outcome in done]
+    return Expired(len(due), [outcome for _, outcome in done])
 
 
 async def reevaluate(
@@ -204,6 +243,21 @@ def _events(world: World, conflicts: Sequence[tuple[Command, Outcome]], policy: 
         yield events.stock_level(world, item)
     for command, outcome in [*((done.command, done.outcome) for done in changes.decided), *conflicts]:
         yield from events.told(command, outcome, emit_applied=policy.emit_applied)
+
+
+def _expiry(order: OrderKey, expires_at: datetime) -> Command:
+    """Ask for the expiry of an order; it happened at the time that was set for it."""
+    reference = decide.expiry_of(order, expires_at)
+    return Command(
+        CommandKind.EXPIRE,
+        reference,
+        order.order_id,
+        None,
+        fingerprint(CommandKind.EXPIRE, reference, order.order_id, None),
+        expires_at,
+        Source("sweeper"),
+        expires_at=expires_at,
+    )
 
 
 def _decide(world: World, entry: Entry) -> Outcome:

@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import logging
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from time import perf_counter
 from typing import Any, Final, NamedTuple
 
@@ -25,6 +25,7 @@ from stock_worker.core.topics import COMMAND_TOPICS
 from stock_worker.faults import Retry, Stop, reaction
 from stock_worker.log import one_line, say
 from stock_worker.poll import RawRecord, make_broker
+from stock_worker.positions import Position, applied_positions, polled_positions
 from stock_worker.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -36,7 +37,6 @@ _DECODED_AT_ONCE: Final = 100
 _WAITING_MAX_BYTES: Final = 32 * 1024 * 1024
 """Of values decoded ahead: a thousand records of one megabyte would fill the memory."""
 _LEAVE_TIMEOUT_S: Final = 8.0
-_END_OFFSETS_TIMEOUT_S: Final = 5.0
 _COMMIT_EVERY_S: Final = 0.1
 """Offsets of a loaded worker are told ten times a second, not with each of some fifty batches: a fifth of the broker's
 work at 2,000 orders/s. What a crash makes it read again is known by its references."""
@@ -344,25 +344,43 @@ class Intake:
 
     async def lag(self) -> dict[TopicPartition, int]:
         """Count the records not yet applied of each owned partition. Raises Retry when Kafka does not answer."""
+        positions = await self.positions(self.owned)
+        return {at: max(0, position.end - position.applied) for at, position in positions.items()}
+
+    def is_of(self, topic: str, names: Collection[str]) -> bool:
+        """Whether a topic of the deployment is one of these."""
+        return self._topics.get(topic) in names
+
+    def partitions_of(self, names: Collection[str]) -> list[TopicPartition]:
+        """All partitions of these topics, whoever owns them; none while the broker has not told."""
+        if self._consumer is None:
+            return []
+        topics = [topic for topic in self._topics if self.is_of(topic, names)]
+        told = {topic: self._consumer.partitions_for_topic(topic) for topic in topics}
+        if not all(told.values()):
+            return []
+        return [TopicPartition(topic, partition) for topic, partitions in told.items() for partition in partitions]
+
+    async def positions(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, Position]:
+        """How far these partitions, which must be owned, are applied and where they end at this moment.
+
+        Raises Retry when Kafka does not answer. Nothing after a rebalance meanwhile.
+        """
         consumer, epoch = self._consumer, self.epoch
-        if consumer is None or not self.owned:
+        if consumer is None or not partitions:
             return {}
         try:
-            async with asyncio.timeout(_END_OFFSETS_TIMEOUT_S):
-                ends = await consumer.end_offsets(list(self.owned))
-                begins = {tp: await consumer.position(tp) for tp in ends}
+            polled = await polled_positions(consumer, partitions)
         except (KafkaError, IllegalStateError, OSError) as error:
             if epoch != self.epoch:
                 return {}
             self.fault = f"Kafka: {one_line(error)}"
             raise Retry(self.fault) from error
         self.fault = None
-        outstanding = [*self._under_way, *self._waiting]
-        for record in reversed(
-            [*(entry.record for entry in outstanding if entry.record), *map(_record, self._in_hand)]
-        ):
-            begins[TopicPartition(record.topic, record.partition)] = record.offset
-        return {tp: max(0, end - begins[tp]) for tp, end in ends.items()}
+        if epoch != self.epoch:
+            return {}
+        outstanding = [entry.record for entry in (*self._under_way, *self._waiting) if entry.record]
+        return applied_positions(polled, [*outstanding, *self._in_hand])
 
     @property
     def _consumer(self) -> AIOKafkaConsumer | None:

@@ -26,6 +26,7 @@ _SHORTEST_SECRET: Final = 8
 """A shorter one would cut pieces out of innocent words, and guards nothing."""
 
 _AGAIN_S: Final = 60.0
+_DETAIL_MAX: Final = 2_000
 
 _QUIETER: Final[Mapping[str, int]] = {
     "aiokafka": logging.WARNING,  # tells every fetch, assignment and metadata update
@@ -56,6 +57,11 @@ def one_line(error: BaseException) -> str:
     """Say an error in one line: its kind and the first line of its text."""
     text = str(error).strip()
     return f"{type(error).__name__}: {text.splitlines()[0]}" if text else type(error).__name__
+
+
+def detail_of(error: BaseException) -> str:
+    """Say why a record was set aside, in text that PostgreSQL and Kafka can hold."""
+    return one_line(error).encode("utf-8", "replace").decode().replace("\0", "")[:_DETAIL_MAX]
 
 
 @contextlib.contextmanager

@@ -97,7 +97,7 @@ TABLE: Final[tuple[Metric, ...]] = (
     ),
     Metric("parked_commands", "gauge", (), "Commands that wait for their order.", "database"),
     Metric(
-        "reservations_overdue", "gauge", (), "Reservations past their time; 0 while this release cannot reserve.",
+        "reservations_overdue", "gauge", (), "Orders whose reservations are past their time and have not expired.",
         "database",
     ),
     Metric("ledger_drift_items", "gauge", (), "Items whose sums do not agree, in the last slice verified.", "database"),

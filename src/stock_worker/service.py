@@ -77,7 +77,7 @@ class Service:
             wake=wake,
             published=self._count_published,
         )
-        self.sweeper = Sweeper(settings, self.metrics, wake=wake, breaker=self.worker.breaker)
+        self.sweeper = Sweeper(settings, self.metrics, intake=self.intake, wake=wake, breaker=self.worker.breaker)
         self.gauges = Gauges(settings, self.metrics, self.worker.outbox_has_room)
         self.health = Health(self.metrics, unhealthy=self.unhealthy, unready=self.unready, paused=self.paused)
         self.waits_for: dict[str, str] = {}

@@ -16,20 +16,20 @@ import asyncio
 import logging
 import random
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NoReturn
 
 import asyncpg
 
+from stock_worker.breaker import Breaker, Held
 from stock_worker.core.model import Entry, Malformed, Outcome
 from stock_worker.core.refusals import Code
 from stock_worker.core.topics import command_topic_of
 from stock_worker.faults import Quarantine, Retry, RetryNow, Stop, is_bug, reaction, sqlstate
 from stock_worker.handle import Policy, handle_batch
 from stock_worker.intake import Batch, Intake, next_offsets
-from stock_worker.log import one_line, say
+from stock_worker.log import detail_of, one_line, say
 from stock_worker.metrics import Metrics
 from stock_worker.settings import Settings
 from stock_worker.store.engine import connect
@@ -46,34 +46,10 @@ _BACKOFF_MAX_S: Final = 2.0
 _RACES_MAX: Final = 5
 """Tries at once before a race is taken for something else: a batch that collides with itself is halved."""
 _SAY_AGAIN_S: Final = 30.0
-_DETAIL_MAX: Final = 2_000
 
 
 class Voided(Exception):  # noqa: N818 - no error: a rebalance took the batch
     """The batch under way is no longer ours."""
-
-
-class Held(Stop):
-    """The breaker opened: too many bugs in its window."""
-
-
-@dataclass(slots=True)
-class Breaker:
-    """Counts bugs; opens at `faults` within `window_s`, and stays open until the process is started anew."""
-
-    faults: int
-    window_s: float
-    is_open: bool = False
-    _times: deque[float] = field(default_factory=deque)
-
-    def count(self, now: float) -> None:
-        """Count one bug. Raises Held when it is one too many."""
-        self._times.append(now)
-        while self._times[0] < now - self.window_s:
-            self._times.popleft()
-        if len(self._times) >= self.faults:
-            self.is_open = True
-            raise Held(f"{len(self._times)} bugs within {self.window_s:g} s")
 
 
 class Worker:
@@ -300,8 +276,3 @@ class Worker:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.terminate()
-
-
-def detail_of(error: BaseException) -> str:
-    """Say why a record was set aside, in text that PostgreSQL and Kafka can hold."""
-    return one_line(error).encode("utf-8", "replace").decode().replace("\0", "")[:_DETAIL_MAX]

@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 from typing import Final
 
 from stock_worker.core import counts, line_rules, order_rules, stock_rules
-from stock_worker.core.model import Command, CommandKind, Outcome, OutcomeKind, Reference
+from stock_worker.core.model import Command, CommandKind, OrderKey, Outcome, OutcomeKind, Reference
+from stock_worker.core.order_rules import order_of
 from stock_worker.core.refusals import Code
 from stock_worker.core.state import Decided, World
 
@@ -81,15 +82,16 @@ def expire(world: World, command: Command) -> Outcome | None:
     if not line_rules.is_due(world, command):
         return None
     if command.reference in world.references:
-        command = replace(command, reference=expiry_of(command.site_id, command.order_id, world.recorded_at))
+        command = replace(command, reference=expiry_of(order_of(world, command).key, world.recorded_at))
     outcome = RULES[command.kind](world, command)
     _remember(world, command, outcome)
     return outcome
 
 
-def expiry_of(site_id: str, order_id: str | None, at: datetime) -> Reference:
+def expiry_of(order: OrderKey, at: datetime) -> Reference:
     """The reference of an expiry: the order and its time, in UTC with Z and no fraction where there is none."""
-    return Reference(site_id, "expiry", f"{order_id}@{at.astimezone(UTC).isoformat().replace('+00:00', 'Z')}")
+    moment = at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    return Reference(order.site_id, "expiry", f"{order.order_id}@{moment}")
 
 
 def _known(world: World, command: Command) -> Outcome | None:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from asyncpg import Record as Row
 
 SQL: Final = statements("batch")
+SWEEPER_SQL: Final = statements("sweeper")
 DEFAULT_LOCATION_CODE: Final = "DEFAULT"
 
 DecodeParked = Callable[[Record], Command]
@@ -109,6 +110,14 @@ async def overdue(connection: "Connection", before: datetime, limit: int) -> lis
     ]
 
 
+async def pick_due_orders(
+    connection: "Connection", reach: datetime, limit: int, except_for: Sequence[int]
+) -> list[tuple[OrderKey, datetime]]:
+    """The orders due up to `reach` with their times, locked, the longest overdue first; none another has picked."""
+    rows = await connection.fetch(SWEEPER_SQL["pick_due_orders"], reach, except_for, limit)
+    return [(OrderKey(str(row["site_id"]), row["order_id"]), row["expires_at"]) for row in rows]
+
+
 def record_of(row: "Row") -> Record:
     """Give back a record as it came, from a row that kept it."""
     headers = tuple(zip(row["header_names"], row["header_values"], strict=True))
@@ -165,7 +174,7 @@ async def _lines(connection: "Connection", by_pk: dict[int, Order]) -> None:
         by_pk[row["order_pk"]].lines[row["line_id"]] = OrderLine(
             row["line_id"],
             row["position"],
-            _item_key(row),
+            item_key(row),
             totals,
             [Allocation(*parts) for parts in json.loads(row["allocations"])],
             list(row["versions"]),
@@ -231,10 +240,11 @@ async def _learn(connection: "Connection", keys: set[ItemKey], known: dict[ItemK
             await connection.execute(SQL["insert_items"], *columns)
             continue
         for row in await connection.fetch(SQL["find_items"], *columns):
-            known[_item_key(row)] = row["item_id"]
+            known[item_key(row)] = row["item_id"]
 
 
-def _item_key(row: "Row") -> ItemKey:
+def item_key(row: "Row") -> ItemKey:
+    """The key of an item from the three columns that name it."""
     variant_id = row["variant_id"]
     return ItemKey(str(row["site_id"]), str(row["product_id"]), None if variant_id is None else str(variant_id))
 

@@ -13,6 +13,5 @@ SELECT level, count(*) AS items FROM stock.items WHERE version > 0 AND level <> 
 SELECT count(*) FROM stock.parked_commands;
 
 -- name: reservations_overdue
--- Lines reserved past their time. The CHECK on mode tells the planner that this release has none: nothing is scanned
--- (constraint_exclusion is on for this connection).
-SELECT count(*) FROM stock.order_lines WHERE mode = 'reserve';
+-- Orders whose reservations are past their time and have not expired. Index: orders_due.
+SELECT count(*) FROM stock.orders WHERE due_at <= clock_timestamp();

@@ -6,14 +6,18 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from stock_worker.breaker import Breaker
 from stock_worker.core.topics import ORDER_FULFILLED, RETURN_RECEIVED
 from stock_worker.faults import Stop
+from stock_worker.intake import Intake
 from stock_worker.metrics import PREFIX, Metrics
 from stock_worker.sweeper import Sweeper
-from stock_worker.worker import Breaker
-from tests.flow.running import SITE, Shop, product, running
+from stock_worker.wire.decode import decode
+from tests.flow.running import SITE, Shop, product, running, settings_for
 
 TTL = timedelta(hours=168)
+NOBODY = Intake(settings_for("127.0.0.1:1", "postgresql://a:b@127.0.0.1:1/c", "nobody."), decode)
+"""An intake that owns no partitions: what is parked needs none."""
 BREAKER = Breaker(faults=2, window_s=60.0)
 
 
@@ -37,14 +41,14 @@ async def _park(shop: Shop) -> datetime:
 async def test_what_is_over_its_time_ends_and_what_is_not_waits(shop: Shop) -> None:
     over = await _park(shop)
     metrics, wake, now = Metrics(), asyncio.Event(), over
-    sweeper = Sweeper(shop.settings, metrics, wake=wake, breaker=BREAKER, clock=lambda: now)
+    sweeper = Sweeper(shop.settings, metrics, intake=NOBODY, wake=wake, breaker=BREAKER, clock=lambda: now)
 
-    assert await sweeper.sweep() == 0
+    assert (await sweeper.sweep()).done == 0
     assert not wake.is_set()
     now = over + timedelta(minutes=1)
-    assert await sweeper.sweep() == 2
+    assert (await sweeper.sweep()).done == 2
     assert wake.is_set()
-    assert await sweeper.sweep() == 0
+    assert (await sweeper.sweep()).done == 0
     sweeper._discard_connection()
 
     assert await shop.on_hand() == 2, "the return is booked blind"
@@ -57,7 +61,9 @@ async def test_what_is_over_its_time_ends_and_what_is_not_waits(shop: Shop) -> N
 async def test_two_sweepers_end_each_command_once(shop: Shop) -> None:
     over = await _park(shop)
     sweepers = [
-        Sweeper(shop.settings, Metrics(), wake=asyncio.Event(), breaker=BREAKER, clock=lambda: over + TTL)
+        Sweeper(
+            shop.settings, Metrics(), intake=NOBODY, wake=asyncio.Event(), breaker=BREAKER, clock=lambda: over + TTL
+        )
         for _ in range(3)
     ]
 
@@ -65,7 +71,7 @@ async def test_two_sweepers_end_each_command_once(shop: Shop) -> None:
 
     for sweeper in sweepers:
         sweeper._discard_connection()
-    assert sum(ended) == 2
+    assert sum(swept.done for swept in ended) == 2
     assert await shop.on_hand() == 2
 
 
@@ -80,12 +86,18 @@ async def test_a_sweep_that_fails_is_tried_again_and_one_that_cannot_work_stops(
             await shop.tell("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name ~ 'sweeper'")
 
     sweeper = Sweeper(
-        shop.settings, Metrics(), wake=asyncio.Event(), breaker=BREAKER, sleep=sleep, clock=lambda: datetime.now(UTC)
+        shop.settings,
+        Metrics(),
+        intake=NOBODY,
+        wake=asyncio.Event(),
+        breaker=BREAKER,
+        sleep=sleep,
+        clock=lambda: datetime.now(UTC),
     )
 
     with pytest.raises(Stop, match="permission denied"):
         await sweeper.run()
-    assert passes == [5.0, 5.0, 5.0]
+    assert passes == [1.0, 1.0, 1.0]
 
 
 async def test_a_database_that_is_away_is_told_once(shop: Shop, caplog: pytest.LogCaptureFixture) -> None:
@@ -97,7 +109,7 @@ async def test_a_database_that_is_away_is_told_once(shop: Shop, caplog: pytest.L
         if len(passes) == 4:
             raise asyncio.CancelledError
 
-    sweeper = Sweeper(away, Metrics(), wake=asyncio.Event(), breaker=BREAKER, sleep=sleep)
+    sweeper = Sweeper(away, Metrics(), intake=NOBODY, wake=asyncio.Event(), breaker=BREAKER, sleep=sleep)
     with caplog.at_level("WARNING"), pytest.raises(asyncio.CancelledError):
         await sweeper.run()
     assert len([line for line in caplog.messages if "sweep failed" in line]) == 1
@@ -114,10 +126,12 @@ async def test_rule_13_a_command_that_the_database_refuses_keeps_no_other_parked
     over = await _park(shop)
     await shop.tell(REFUSE.format("23514"))
     metrics, breaker = Metrics(), Breaker(faults=1, window_s=60.0)
-    sweeper = Sweeper(shop.settings, metrics, wake=asyncio.Event(), breaker=breaker, clock=lambda: over + TTL)
+    sweeper = Sweeper(
+        shop.settings, metrics, intake=NOBODY, wake=asyncio.Event(), breaker=breaker, clock=lambda: over + TTL
+    )
 
-    assert await sweeper.sweep() == 2
-    assert await sweeper.sweep() == 0
+    assert (await sweeper.sweep()).done == 2
+    assert (await sweeper.sweep()).done == 0
     sweeper._discard_connection()
 
     reasons = await shop.ask("SELECT array_agg(topic || ': ' || reason ORDER BY topic) FROM stock.dead_letters")
@@ -140,7 +154,13 @@ async def test_rule_13_a_bug_holds_the_sweeper_before_it_sets_everything_aside(s
             raise asyncio.CancelledError
 
     sweeper = Sweeper(
-        shop.settings, Metrics(), wake=asyncio.Event(), breaker=breaker, sleep=sleep, clock=lambda: over + TTL
+        shop.settings,
+        Metrics(),
+        intake=NOBODY,
+        wake=asyncio.Event(),
+        breaker=breaker,
+        sleep=sleep,
+        clock=lambda: over + TTL,
     )
     with pytest.raises(asyncio.CancelledError):
         await sweeper.run()

@@ -20,6 +20,7 @@ from stock_worker.log import one_line, say
 from stock_worker.metrics import Metrics
 from stock_worker.settings import Settings
 from stock_worker.store.engine import connect
+from stock_worker.sweeper.duty import Swept
 from stock_worker.sweeper.expiries import Expiries
 from stock_worker.sweeper.parked import Parked
 from stock_worker.sweeper.reevaluations import Reevaluations
@@ -62,7 +63,7 @@ class Sweeper:
         try:
             while True:
                 try:
-                    while not self._breaker.is_open and await self.sweep():
+                    while not self._breaker.is_open and (await self.sweep()).more:
                         pass
                     self._failed_with = None
                 except Held as held:
@@ -78,18 +79,18 @@ class Sweeper:
         finally:
             self._discard_connection()
 
-    async def sweep(self) -> bool:
-        """Do what is due, up to one transaction's worth of each duty. Says whether more may be due. Raises Held."""
+    async def sweep(self) -> Swept:
+        """Do what is due, up to one transaction's worth of each duty. Raises Held."""
         if self._connection is None:
             url = self.settings.database_url
             self._connection = await connect(url, "stock_worker", application_name="stock-worker sweeper")
-        more = False
+        done, more = 0, False
         for duty in (self._watermarks, self._parked, self._expiries, self._reevaluations):
             swept = await duty.sweep(self._connection)
             if swept.done:
                 self._wake.set()
-            more = more or swept.more
-        return more
+            done, more = done + swept.done, more or swept.more
+        return Swept(done, more)
 
     def _tell(self, error: Exception) -> None:
         """Say why a sweep failed, once for as long as the reason is the same: a server can be away for hours."""

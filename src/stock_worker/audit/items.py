@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
+from stock_worker.audit.costs import check_costs
 from stock_worker.audit.drift import Drift, Kind, item_words
 from stock_worker.store.sql import statements
 
@@ -11,8 +12,8 @@ if TYPE_CHECKING:
 
 SQL = statements("verify")
 
-THRESHOLDS: Final = ((0, "out"), (3, "critical"), (10, "low"))
-"""Rule 10, built in: an item is at the first of these levels whose threshold its available does not exceed."""
+_LEVELS: Final = ("out", "critical", "low")
+"""Rule 10: an item is at the first of these levels whose threshold its available does not exceed, else ok."""
 
 _LAWS: Final = {
     Kind.VERSION_GAP: "the version that follows the row before",
@@ -23,6 +24,7 @@ _LAWS: Final = {
     Kind.RESERVED_STEP: "reserved after the row's type and quantity",
     Kind.LOCATION_ON_HAND_STEP: "location_on_hand after the row's type and quantity",
     Kind.LOCATION_RESERVED_STEP: "location_reserved after the row's type and quantity",
+    Kind.NET_SOLD_STEP: "net_sold after the row's type and quantity",
     Kind.TIME_WENT_BACK: "microseconds by which recorded_at lies before that of the row before",
     Kind.SITE: "rows of another site than the item's",
 }
@@ -38,6 +40,15 @@ async def check_items(connection: "asyncpg.Connection", ids: Sequence[int]) -> l
         drifts += _item_drifts(row)
     for row in await connection.fetch(SQL["places"], ids):
         drifts += _place_drifts(row)
+    for row in await connection.fetch(SQL["held"], ids):
+        words = f"{item_words(row['site_id'], row['product_id'], row['variant_id'])} location {row['location_id']}"
+        law = "units that people reserved and did not release"
+        drifts.append(Drift(Kind.LOCATION_HELD, words, law, str(row["expected"]), str(row["found"])))
+    for row in await connection.fetch(SQL["daily_totals"], ids):
+        words = f"{item_words(row['site_id'], row['product_id'], row['variant_id'])} location {row['location_id']}"
+        law = f"movements, units in, units out of type {row['type']}"
+        drifts.append(Drift(Kind.DAILY_TOTALS, words, law, _text(row["expected"]), _text(row["found"])))
+    drifts += check_costs(await connection.fetch(SQL["costed_rows"], ids))
     for row in await connection.fetch(SQL["unlisted_by_reference"], ids):
         words = f"{row['reference_type']} {row['reference_id']}"
         drifts.append(
@@ -76,8 +87,20 @@ def _item_drifts(row: "asyncpg.Record") -> Iterator[Drift]:
             (row["oldest_at"], row["newest_at"], row["newest_type"]),
             (row["first_movement_at"], row["last_movement_at"], row["last_movement_type"]),
         ),
-        # Before its first movement an item has no level; the column then holds what alerts start from.
-        (Kind.LEVEL, f"level at {available} available", _level(available) if moved else "ok", row["level"]),
+        (
+            Kind.ITEM_COST,
+            "average_cost, costed_quantity, net_sold of the last row",
+            (row["newest_average"], row["newest_costed"] or 0, row["newest_sold"] or 0),
+            (row["average_cost"], row["costed_quantity"], row["net_sold"]),
+        ),
+        # Before its first movement an item has no level; the column then holds what alerts start from. While a rule's
+        # change is being worked off the old level may still stand.
+        (
+            Kind.LEVEL,
+            f"level at {available} available",
+            row["level"] if row["is_being_evaluated"] else _level(row, available) if moved else "ok",
+            row["level"],
+        ),
         (Kind.REVISION, "an item that moved was published", moved, row["revision"] > 0),
     )
     words = item_words(row["site_id"], row["product_id"], row["variant_id"])
@@ -86,14 +109,15 @@ def _item_drifts(row: "asyncpg.Record") -> Iterator[Drift]:
             yield Drift(kind, words, law, _text(expected), _text(found))
 
 
-def _level(available: int) -> str:
-    return next((level for threshold, level in THRESHOLDS if available <= threshold), "ok")
+def _level(row: "asyncpg.Record", available: int) -> str:
+    return next((level for level in _LEVELS if row["watched"] and available <= row[level]), "ok")
 
 
 def _place_drifts(row: "asyncpg.Record") -> Iterator[Drift]:
     item = item_words(row["site_id"], row["product_id"], row["variant_id"])
     words = f"{item} location {row['location_id']}"
-    ledger, stored = (row["location_on_hand"], row["location_reserved"]), (row["on_hand"], row["reserved"])
+    ledger = (row["location_on_hand"] or 0, row["location_reserved"] or 0)
+    stored = (row["on_hand"], row["reserved"])
     if ledger != stored:
         yield Drift(Kind.LOCATION_COUNTERS, words, "on_hand, reserved of the last row", _text(ledger), _text(stored))
     if not row["known"]:
@@ -107,6 +131,6 @@ def _row_words(row: "asyncpg.Record") -> str:
 
 
 def _text(value: object) -> str:
-    if isinstance(value, tuple):
+    if isinstance(value, tuple | list):
         return ", ".join(_text(part) for part in value)
     return "none" if value is None else str(value)

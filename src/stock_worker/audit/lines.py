@@ -1,8 +1,9 @@
 """Order lines. Law: what the ledger moved for a line is what rule 5 computes from its totals, and nothing else.
 
-P placed, C cancelled by name, W the whole order cancelled, F fulfilled, R returned; in mode sale nothing is reserved:
-out = max(F, R); cancelled = min(P if W else C, P - out); sold = P - cancelled. F leaves no row of its own where the
-goods had been sold before: it is checked only through what it does to `cancelled`.
+P placed, C cancelled by name, W the whole order cancelled, F fulfilled, R returned, E expired: out = max(F, R);
+cancelled = min(P if W else C, P - out); in mode sale sold = P - cancelled and nothing is reserved; in mode reserve
+sold = out, and P - out - cancelled is reserved until E. F leaves no row of its own where the goods had been sold
+before: it is checked only through what it does to `cancelled`. A line placed while its item was untracked never moves.
 """
 
 import json
@@ -32,6 +33,20 @@ async def check_lines_of_items(connection: "asyncpg.Connection", ids: Sequence[i
     return await check_lines(connection, [tuple(row) for row in await connection.fetch(SQL["lines_of_items"], ids)])
 
 
+async def check_due(connection: "asyncpg.Connection", site_id: str | None) -> list[Drift]:
+    """Find orders that the sweeper would miss, or would look at for nothing."""
+    return [
+        Drift(
+            Kind.ORDER_DUE,
+            f"order {row['order_id']} of site {row['site_id']}",
+            "due at its time while it holds something",
+            str(row["expected"]),
+            str(row["found"]),
+        )
+        for row in await connection.fetch(SQL["due"], site_id)
+    ]
+
+
 async def check_parked(connection: "asyncpg.Connection", site_id: str | None) -> list[Drift]:
     """Find commands that wait although their order was placed, or although they were decided."""
     drifts: list[Drift] = []
@@ -56,10 +71,17 @@ def _line_drifts(row: "asyncpg.Record") -> Iterator[Drift]:
     cancelled = min(placed if row["cancelled_whole"] else row["cancelled"], placed - out)
     allocated = json.loads(row["allocations"])
     kept = (sum(part[1] for part in allocated), sum(part[2] for part in allocated))
+    rest = placed - out - cancelled
+    sold, reserved = (out, 0 if row["expired"] else rest) if row["mode"] == "reserve" else (placed - cancelled, 0)
+    expired = rest if row["expired"] else 0
+    if not row["tracked"]:
+        sold = reserved = came_back = 0
+    told = row["held"] + row["sold"] + cancelled + expired if row["tracked"] else placed
     laws = (
-        (Kind.LINE_SOLD, "units that the ledger sold = P - cancelled", placed - cancelled, row["sold"]),
+        (Kind.LINE_SOLD, "units that the ledger sold, by rule 5", sold, row["sold"]),
+        (Kind.LINE_RESERVED, "units that the ledger keeps reserved, by rule 5", reserved, row["held"]),
         (Kind.LINE_RETURNED, "units that the ledger took back = R", came_back, row["came_back"]),
-        (Kind.LINE_PLACED, "reserved + sold + cancelled = P", placed, row["held"] + row["sold"] + cancelled),
+        (Kind.LINE_PLACED, "reserved + sold + cancelled + expired = P", placed, told),
         (Kind.LINE_ALLOCATIONS, "units sold, reserved by location", (row["sold"], row["held"]), kept),
         (Kind.SITE, "the item's site", row["site_id"], row["item_site_id"]),
         # A row listed twice, one that does not exist and one of another line all make these differ.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from stock_worker.audit.drift import Drift
 from stock_worker.audit.items import check_items, check_movements_without_item
-from stock_worker.audit.lines import check_lines, check_lines_of_items, check_parked
+from stock_worker.audit.lines import check_due, check_lines, check_lines_of_items, check_parked
 from stock_worker.audit.references import check_references
 from stock_worker.store.sql import statements
 
@@ -51,6 +51,7 @@ async def verify(
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         drifts += await check_movements_without_item(connection)
         drifts += await check_parked(connection, site_id)
+        drifts += await check_due(connection, site_id)
     return drifts
 
 

@@ -16,7 +16,9 @@ ORDER BY item_id LIMIT $5;
 SELECT i.site_id, i.product_id, i.variant_id, w.version, d.kind, d.expected, d.found
 FROM (
   SELECT m.item_id, m.version, m.site_id, m.quantity, m.previous_stock, m.new_stock, m.on_hand, m.reserved,
-    m.location_on_hand, m.location_reserved, m.recorded_at,
+    m.location_on_hand, m.location_reserved, m.recorded_at, m.net_sold,
+    CASE WHEN m.type IN ('sale', 'return') THEN -m.quantity ELSE 0 END AS net_sold_step,
+    lag(m.net_sold, 1, 0::bigint) OVER item AS net_sold_before,
     CASE WHEN m.type IN ('reserved', 'unreserved') THEN 0 ELSE m.quantity END AS on_hand_step,
     CASE WHEN m.type IN ('reserved', 'unreserved') THEN -m.quantity ELSE 0 END AS reserved_step,
     lag(m.version, 1, 0::bigint) OVER item AS version_before,
@@ -41,19 +43,21 @@ CROSS JOIN LATERAL (VALUES
   ('reserved_step', w.reserved_before + w.reserved_step, w.reserved),
   ('location_on_hand_step', w.location_on_hand_before + w.on_hand_step, w.location_on_hand),
   ('location_reserved_step', w.location_reserved_before + w.reserved_step, w.location_reserved),
+  ('net_sold_step', w.net_sold_before + w.net_sold_step, w.net_sold),
   ('time_went_back', 0, CASE WHEN w.recorded_at < w.recorded_before
                              THEN (extract(epoch FROM w.recorded_at - w.recorded_before) * 1000000)::bigint
                              ELSE 0 END),
   ('site', 0, CASE WHEN w.site_id = i.site_id THEN 0 ELSE 1 END)
 ) AS d(kind, expected, found)
 WHERE d.expected <> d.found
-  -- Rows that are right are done with here: naming the ten laws takes ten times as long as this.
+  -- Rows that are right are done with here: naming the laws takes ten times as long as this.
   AND (ROW(w.version, w.previous_stock, w.new_stock, w.new_stock,
            w.on_hand, w.reserved,
-           w.location_on_hand, w.location_reserved, w.site_id)
+           w.location_on_hand, w.location_reserved, w.net_sold, w.site_id)
     <> ROW(w.version_before + 1, w.new_stock_before, w.previous_stock + w.quantity, w.on_hand - w.reserved,
            w.on_hand_before + w.on_hand_step, w.reserved_before + w.reserved_step,
-           w.location_on_hand_before + w.on_hand_step, w.location_reserved_before + w.reserved_step, i.site_id)
+           w.location_on_hand_before + w.on_hand_step, w.location_reserved_before + w.reserved_step,
+           w.net_sold_before + w.net_sold_step, i.site_id)
     OR w.recorded_at < w.recorded_before)
 ORDER BY w.item_id, w.version;
 
@@ -63,6 +67,14 @@ ORDER BY w.item_id, w.version;
 SELECT i.*,
   newest.version AS newest_version, newest.on_hand AS newest_on_hand, newest.reserved AS newest_reserved,
   newest.recorded_at AS newest_at, newest.type AS newest_type, oldest.recorded_at AS oldest_at,
+  newest.average_cost AS newest_average, newest.costed_quantity AS newest_costed, newest.net_sold AS newest_sold,
+  coalesce(p.track_inventory AND NOT p.archived, true) AS watched,
+  coalesce(v.low_stock_threshold, r.low_stock_threshold, s.low_stock_threshold, t.low_stock_threshold, 10) AS low,
+  coalesce(v.critical_stock_threshold, r.critical_stock_threshold, s.critical_stock_threshold,
+           t.critical_stock_threshold, 3) AS critical,
+  coalesce(v.out_of_stock_threshold, r.out_of_stock_threshold, s.out_of_stock_threshold,
+           t.out_of_stock_threshold, 0) AS out,
+  EXISTS (SELECT FROM stock.reevaluations e WHERE e.site_id = i.site_id) AS is_being_evaluated,
   coalesce(places.on_hand, 0)::bigint AS places_on_hand, coalesce(places.reserved, 0)::bigint AS places_reserved
 FROM stock.items i
 LEFT JOIN LATERAL (SELECT * FROM stock.movements m WHERE m.item_id = i.item_id ORDER BY m.version DESC LIMIT 1) newest
@@ -72,8 +84,52 @@ LEFT JOIN LATERAL (SELECT * FROM stock.movements m WHERE m.item_id = i.item_id O
 LEFT JOIN LATERAL (SELECT sum(s.on_hand) AS on_hand, sum(s.reserved) AS reserved
                    FROM stock.location_stock s WHERE s.item_id = i.item_id) places
   ON true
+LEFT JOIN stock.products p ON p.item_id = i.item_id
+LEFT JOIN stock.alert_rules v ON v.site_id = i.site_id AND v.product_id = i.product_id AND v.variant_id = i.variant_id
+LEFT JOIN stock.alert_rules r ON r.site_id = i.site_id AND r.product_id = i.product_id AND r.variant_id IS NULL
+LEFT JOIN stock.alert_rules s ON s.site_id = i.site_id AND s.product_id IS NULL
+LEFT JOIN stock.site_settings t ON t.site_id = i.site_id
 WHERE i.item_id = ANY($1::bigint[])
 ORDER BY i.item_id;
+
+-- name: costed_rows
+-- The rows that move on_hand of items that have, or had, a cost. Index: movements_pkey.
+SELECT i.site_id, i.product_id, i.variant_id, m.item_id, m.version, m.type, m.quantity, m.on_hand, m.unit_cost,
+  m.average_cost, m.costed_quantity
+FROM stock.movements m JOIN stock.items i ON i.item_id = m.item_id
+WHERE m.item_id = ANY($1::bigint[])
+  AND (m.item_id IN (SELECT c.item_id FROM stock.items c
+                     WHERE c.item_id = ANY($1::bigint[]) AND c.average_cost IS NOT NULL)
+       OR m.average_cost IS NOT NULL OR m.unit_cost IS NOT NULL OR m.costed_quantity <> 0)
+ORDER BY m.item_id, m.version;
+
+-- name: held
+-- Locations at which people hold more or less than they reserved by hand. Indexes: movements_pkey, location_stock_pkey.
+SELECT i.site_id, i.product_id, i.variant_id, s.location_id, coalesce(m.held, 0)::bigint AS expected, s.held AS found
+FROM stock.location_stock s JOIN stock.items i ON i.item_id = s.item_id
+LEFT JOIN (SELECT item_id, location_id, -sum(quantity) AS held FROM stock.movements
+           WHERE item_id = ANY($1::bigint[]) AND type IN ('reserved', 'unreserved') AND order_id IS NULL
+           GROUP BY item_id, location_id) m
+  ON m.item_id = s.item_id AND m.location_id = s.location_id
+WHERE s.item_id = ANY($1::bigint[]) AND s.held <> coalesce(m.held, 0)
+ORDER BY s.item_id, s.location_id;
+
+-- name: daily_totals
+-- Totals by location and type that are not the ledger's, all days together: a day is that of the site's time zone when
+-- the row was written. Indexes: movements_pkey, daily_totals_pkey.
+SELECT i.site_id, i.product_id, i.variant_id, coalesce(d.location_id, m.location_id) AS location_id,
+  coalesce(d.type, m.type) AS type, ARRAY[m.movements, m.units_in, m.units_out] AS expected,
+  ARRAY[d.movements, d.units_in, d.units_out] AS found
+FROM (SELECT item_id, location_id, type, sum(movements)::bigint AS movements, sum(units_in)::bigint AS units_in,
+        sum(units_out)::bigint AS units_out
+      FROM stock.daily_totals WHERE item_id = ANY($1::bigint[]) GROUP BY item_id, location_id, type) d
+FULL JOIN (SELECT item_id, location_id, type, count(*) AS movements, sum(greatest(quantity, 0))::bigint AS units_in,
+             sum(greatest(-quantity, 0))::bigint AS units_out
+           FROM stock.movements WHERE item_id = ANY($1::bigint[]) GROUP BY item_id, location_id, type) m
+  ON m.item_id = d.item_id AND m.location_id = d.location_id AND m.type = d.type
+JOIN stock.items i ON i.item_id = coalesce(d.item_id, m.item_id)
+WHERE (d.movements, d.units_in, d.units_out) IS DISTINCT FROM (m.movements, m.units_in, m.units_out)
+ORDER BY i.item_id, 4, 5;
 
 -- name: places
 -- Locations of items beside the last row that the ledger has for them. Indexes: location_stock_pkey, movements_pkey.
@@ -87,7 +143,8 @@ FULL JOIN (SELECT DISTINCT ON (item_id, location_id) item_id, location_id, locat
   ON m.item_id = s.item_id AND m.location_id = s.location_id
 JOIN stock.items i ON i.item_id = coalesce(s.item_id, m.item_id)
 LEFT JOIN stock.locations l ON l.site_id = i.site_id AND l.location_id = coalesce(s.location_id, m.location_id)
-WHERE (s.on_hand, s.reserved) IS DISTINCT FROM (m.location_on_hand, m.location_reserved)
+-- A place that was counted or given a bin before anything moved there has a row of zeros.
+WHERE (s.on_hand, s.reserved) IS DISTINCT FROM (coalesce(m.location_on_hand, 0), coalesce(m.location_reserved, 0))
    OR l.location_id IS NULL OR s.site_id IS DISTINCT FROM i.site_id
 ORDER BY i.item_id, 4;
 
@@ -164,7 +221,8 @@ ORDER BY 1, 2;
 -- name: lines
 -- Lines beside what the ledger says was moved for them. Indexes: order_lines_pkey, orders_order_pk_is_unique,
 -- movements_pkey.
-SELECT l.order_pk, l.line_id, l.site_id, l.placed, l.cancelled, l.fulfilled, l.returned, l.mode, l.allocations,
+SELECT l.order_pk, l.line_id, l.site_id, l.placed, l.cancelled, l.fulfilled, l.returned, l.mode, l.expired, l.tracked,
+  l.allocations,
   o.order_id, coalesce(o.cancelled_whole, false) AS cancelled_whole, o.site_id AS order_site_id,
   i.site_id AS item_site_id, cardinality(l.versions) AS listed,
   moved.rows, moved.own, moved.sold, moved.held, moved.came_back, moved.damaged
@@ -222,11 +280,24 @@ ORDER BY r.site_id, r.type, r.id, p.item_id;
 SELECT r.site_id, r.id, r.order_id, r.outcome
 FROM unnest($1::uuid[], $2::text[], $3::text[]) AS k(site_id, type, id)
 JOIN stock.references r ON r.site_id = k.site_id AND r.type = k.type AND r.id = k.id
-WHERE r.type = 'order' AND r.outcome IN ('applied', 'superseded') AND NOT EXISTS (
+WHERE r.type = 'order' AND r.outcome IN ('applied', 'superseded', 'expired', 'no_effect')
+  AND NOT EXISTS (
   SELECT FROM stock.orders o JOIN stock.order_lines l ON l.order_pk = o.order_pk
   WHERE o.site_id = r.site_id AND o.order_id = r.order_id
 )
 ORDER BY r.site_id, r.id;
+
+-- name: due
+-- Orders whose due_at is not their time while they hold something, else NULL. Indexes: orders_order_pk_is_unique,
+-- order_lines_pkey.
+SELECT o.site_id, o.order_id, w.expected, o.due_at AS found
+FROM stock.orders o CROSS JOIN LATERAL (
+  SELECT CASE WHEN bool_or(part ->> 2 <> '0') THEN o.expires_at END AS expected
+  FROM stock.order_lines l CROSS JOIN LATERAL jsonb_array_elements(l.allocations) AS part
+  WHERE l.order_pk = o.order_pk
+) w
+WHERE ($1::uuid IS NULL OR o.site_id = $1) AND o.expires_at IS NOT NULL AND o.due_at IS DISTINCT FROM w.expected
+ORDER BY o.order_pk;
 
 -- name: parked
 -- Parked commands that should have been decided, or were. Indexes: order_lines_pkey, references_pkey.

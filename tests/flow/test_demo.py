@@ -55,7 +55,7 @@ def test_the_shops_send_every_kind_of_message_and_mostly_good_ones() -> None:
     decoded = [decode(Record(one.topic, 0, at, 0, one.key, one.value, ()), one.topic) for at, one in enumerate(sent)]
     poison = [entry for entry in decoded if isinstance(entry, Malformed)]
     assert 10 < len(poison) < 100
-    assert {command.kind for command in decoded if isinstance(command, Command)} == {
+    assert {command.kind for command in decoded if isinstance(command, Command)} >= {
         "place", "amend", "cancel", "fulfil", "return", "restock", "adjust",
     }  # fmt: skip
     references = Counter(command.reference for command in decoded if isinstance(command, Command))

@@ -101,7 +101,10 @@ async def test_the_tests_of_a_fault_run_on_the_copy_it_is_planted_in(tmp_path: P
     rule_4 = ["tests/core/test_rules.py::test_rule_4_goods_that_left_have_left_even_below_zero"]
     copy = copy_of_the_product(tmp_path / "copy")
     assert unfit(await pytest_on(copy, rule_4, nowhere, 120), rule_4) == []
-    assert plant([Edit("core/booking.py", "item.on_hand += quantity", "item.on_hand = abs(item.on_hand)")], copy) == []
+    assert (
+        plant([Edit("core/booking.py", "item.on_hand += step.quantity", "item.on_hand = abs(item.on_hand)")], copy)
+        == []
+    )
     assert escaped(await pytest_on(copy, rule_4, nowhere, 120), rule_4) == []
     assert plant([Edit("core/alerts.py", "BUILT_IN: Final", "GIVEN: Final")], copy) == []
     (found,) = escaped(await pytest_on(copy, rule_4, nowhere, 120), rule_4)

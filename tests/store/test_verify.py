@@ -45,6 +45,8 @@ UNGUARDED = """
     ALTER TABLE stock."references" DISABLE TRIGGER USER;
     ALTER TABLE stock.movements DROP CONSTRAINT movements_previous_plus_quantity_is_new,
         DROP CONSTRAINT movements_new_is_on_hand_less_reserved;
+    ALTER TABLE stock.location_stock DROP CONSTRAINT location_stock_held_is_a_part_of_reserved;
+    ALTER TABLE stock.daily_totals NO FORCE ROW LEVEL SECURITY;
     ALTER TABLE stock.locations NO FORCE ROW LEVEL SECURITY;
     ALTER TABLE stock.items NO FORCE ROW LEVEL SECURITY;
     ALTER TABLE stock.location_stock NO FORCE ROW LEVEL SECURITY;
@@ -82,13 +84,13 @@ PLANTS = [
     ),
     pytest.param(
         f"{ROW_A.format('quantity = quantity - 1')} = 9",
-        {Kind.QUANTITY, Kind.ON_HAND_STEP, Kind.LOCATION_ON_HAND_STEP},
+        {Kind.QUANTITY, Kind.ON_HAND_STEP, Kind.LOCATION_ON_HAND_STEP, Kind.DAILY_TOTALS},
         id="a quantity is not the change",
     ),
     pytest.param(
         f"{ROW_A.format('new_stock = new_stock - 1, quantity = quantity - 1, on_hand = on_hand - 1')} = 9; "
         f"{ITEM_A.format('on_hand = on_hand - 1')}; {PLACE_A.format('on_hand = on_hand - 1')}",
-        {Kind.LOCATION_ON_HAND_STEP, Kind.LOCATION_COUNTERS},
+        {Kind.LOCATION_ON_HAND_STEP, Kind.LOCATION_COUNTERS, Kind.DAILY_TOTALS},
         id="a row counts at the item and not at its location",
     ),
     pytest.param(
@@ -169,9 +171,9 @@ PLANTS = [
         id="a location's stock is lost",
     ),
     pytest.param(
-        f"INSERT INTO stock.location_stock SELECT item_id, 0, 0, site_id, '{product('z')}' FROM stock.items "
-        f"WHERE item_id = {A}",
-        {Kind.LOCATION_COUNTERS, Kind.LOCATION_UNKNOWN},
+        f"INSERT INTO stock.location_stock (item_id, on_hand, reserved, site_id, location_id) "
+        f"SELECT item_id, 0, 0, site_id, '{product('z')}' FROM stock.items WHERE item_id = {A}",
+        {Kind.LOCATION_UNKNOWN},
         id="a location that neither site nor ledger knows",
     ),
     pytest.param(PLACE_A.format(f"site_id = '{OTHER_SITE}'"), {Kind.SITE}, id="a location's stock is of another site"),
@@ -188,7 +190,10 @@ PLANTS = [
     pytest.param(
         f"UPDATE stock.movements SET type = CASE type WHEN 'sale' THEN 'damage' ELSE type END "
         f"WHERE item_id = {A} AND version = 3",
-        {Kind.LINE_SOLD, Kind.LINE_PLACED, Kind.LINE_ALLOCATIONS, Kind.LINE_DAMAGED},
+        {
+            *(Kind.LINE_SOLD, Kind.LINE_PLACED, Kind.LINE_ALLOCATIONS, Kind.LINE_DAMAGED),
+            *(Kind.NET_SOLD_STEP, Kind.DAILY_TOTALS),
+        },
         id="a sale was booked as damage",
     ),
     pytest.param(
@@ -255,6 +260,24 @@ PLANTS = [
         "DELETE FROM stock.order_lines WHERE order_pk = (SELECT order_pk FROM stock.orders WHERE order_id = 'O2')",
         {Kind.REFERENCE_NOT_PLACED},
         id="a placed order has no lines",
+    ),
+    # costs, holds, days, reservations
+    pytest.param(f"{ROW_A.format('net_sold = net_sold + 1')} = 4", {Kind.NET_SOLD_STEP}, id="net sales jump"),
+    pytest.param(f"{ROW_A.format('costed_quantity = 1')} = 4", {Kind.COST}, id="units are costed without a cost"),
+    pytest.param(ITEM_A.format("average_cost = 1.5"), {Kind.ITEM_COST}, id="an average that no row has"),
+    pytest.param(PLACE_A.format("held = 1"), {Kind.LOCATION_HELD}, id="a hold that nobody made"),
+    pytest.param(
+        f"UPDATE stock.daily_totals SET units_out = units_out + 1 WHERE item_id = {A} AND type = 'sale'",
+        {Kind.DAILY_TOTALS},
+        id="a day that sold more",
+    ),
+    pytest.param(
+        LINE.format("mode = 'reserve'", "2", "O1"), {Kind.LINE_SOLD, Kind.LINE_RESERVED}, id="a reservation that sold"
+    ),
+    pytest.param(
+        "UPDATE stock.orders SET expires_at = now(), due_at = now() WHERE order_id = 'O1'",
+        {Kind.ORDER_DUE},
+        id="an order is due that holds nothing",
     ),
     pytest.param(
         f"{ROW_A.format('last_of_command = true')} = 4", {Kind.LAST_OF_COMMAND}, id="two rows are the command's last"

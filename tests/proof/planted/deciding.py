@@ -48,12 +48,12 @@ FAULTS: Final = (
         (
             Edit(
                 "core/booking.py",
-                "item.on_hand - item.reserved + self._moved.get(item.item_id, 0)",
+                "item.on_hand - item.reserved + self._available.get(item.item_id, 0)",
                 "item.on_hand - item.reserved",
             ),
             Edit(
                 "core/booking.py",
-                "(place.on_hand if place else 0) + self._moved_at.get((item.item_id, location_id), 0)",
+                "(place.on_hand if place else 0) + self._on_hand_at.get((item.item_id, location_id), 0)",
                 "place.on_hand if place else 0",
             ),
         ),
@@ -78,8 +78,8 @@ FAULTS: Final = (
             Edit(
                 "core/stock_rules.py",
                 "    if units > on_hand:\n        return short(draft, item, line, on_hand)\n"
-                "    return move(draft, item, line, kind, -units)",
-                "    moved = move(draft, item, line, kind, -units)\n"
+                "    return move(draft, item, location_id, kind, -units, line)",
+                "    moved = move(draft, item, location_id, kind, -units, line)\n"
                 "    return short(draft, item, line, on_hand) if units > on_hand else moved",
             ),
         ),
@@ -108,7 +108,7 @@ FAULTS: Final = (
         "Rule 4: a sale of more than there is sells what there is, instead of being refused whole.",
         (
             Edit(
-                "core/lines.py",
+                "core/places.py",
                 "    if line.quantity > could:\n        return short(draft, item, line, could)\n",
                 "    line = line._replace(quantity=max(0, min(line.quantity, could)))\n"
                 "    assert line.quantity is not None\n",
@@ -121,7 +121,9 @@ FAULTS: Final = (
         "Section 2: a counter that would fall below zero stays at zero; goods that left have left all the same.",
         (
             Edit(
-                "core/booking.py", "    item.on_hand += quantity", "    item.on_hand = max(0, item.on_hand + quantity)"
+                "core/booking.py",
+                "        item.on_hand += step.quantity",
+                "        item.on_hand = max(0, item.on_hand + step.quantity)",
             ),
         ),
         (RULES + "test_rule_4_goods_that_left_have_left_even_below_zero",),
@@ -131,7 +133,7 @@ FAULTS: Final = (
         "Rule 5: a whole cancellation that comes before its order cancels nothing, and the order is sold.",
         (
             Edit(
-                "core/order_rules.py",
+                "core/line_rules.py",
                 "    if not order.cancelled_whole:",
                 "    if order.placed and not order.cancelled_whole:",
             ),
@@ -158,7 +160,7 @@ FAULTS: Final = (
         "Rule 5: a named cancellation is measured against what was placed, and not against what has not left yet.",
         (
             Edit(
-                "core/order_rules.py",
+                "core/line_rules.py",
                 "    left = units_left(totals, whole=False)",
                 "    left = totals.placed - totals.cancelled",
             ),
@@ -180,7 +182,13 @@ FAULTS: Final = (
     Fault(
         "a version is skipped",
         "Section 1: an alert takes a version of its own, so the ledger's versions have gaps.",
-        (Edit("core/booking.py", "    item.level = level\n", "    item.level = level\n    item.version += 1\n"),),
+        (
+            Edit(
+                "core/levels.py",
+                "        item.emitted = level\n",
+                "        item.emitted = level\n        item.version += 1\n",
+            ),
+        ),
         (
             RULES + "test_ledger_rows_testify",
             "tests/store/test_verify.py::test_a_good_history_has_no_drift",
@@ -199,7 +207,7 @@ FAULTS: Final = (
             Edit(
                 "core/booking.py",
                 "    world.changes.movements.append(row)\n",
-                "    world.changes.movements.append(row)\n    _evaluate(world, command, item)\n",
+                "    world.changes.movements.append(row)\n    evaluate(world, item, draft.command)\n",
             ),
         ),
         (
@@ -210,7 +218,7 @@ FAULTS: Final = (
     Fault(
         "the revision stands still",
         "Section 6: the newest stock-level of an item cannot be told from an older one.",
-        (Edit("core/booking.py", "        item.revision += 1\n", ""),),
+        (Edit("core/levels.py", "        item.revision += 1\n", ""),),
         (
             RULES + "test_rule_10_all_alerts_of_a_batch_carry_its_revision",
             "tests/store/test_handle.py::test_a_batch_writes_the_ledger_the_counters_and_every_event",

@@ -57,7 +57,7 @@ FAULTS: Final = (
     Fault(
         "the breaker never opens",
         "Section 8: each bug is counted as if it were the first, and every record goes to the dead letters.",
-        (Edit("worker.py", "self._times.append(now)", "self._times = deque([now])"),),
+        (Edit("breaker.py", "self._times.append(now)", "self._times = deque([now])"),),
         (FAULTY + "test_the_breaker_opens_at_the_third_bug_within_its_ten_seconds",),
     ),
     Fault(

@@ -63,7 +63,7 @@ FAULTS: Final = (
     Fault(
         "an item's id outlives its rollback",
         "Rule 2: what a failed batch learnt is kept, and the next batch counts on a row that was never made.",
-        (Edit("handle.py", "        policy.known_items.clear()\n", ""),),
+        (Edit("handle.py", "        policy.known.forget()\n", ""),),
         (HANDLE + "test_rule_2_a_batch_that_fails_leaves_nothing",),
     ),
     Fault(

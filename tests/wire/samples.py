@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID, uuid5
 
 from stock_worker.core import topics
-from stock_worker.core.model import Command, Malformed, Record
+from stock_worker.core.model import Command, Entry, Record
 from stock_worker.wire.decode import decode
 
 CONTRACTS = Path(__file__).parents[2] / "contracts"
@@ -56,23 +56,57 @@ BASE: dict[str, dict[str, Any]] = {
         "type": "adjustment",
         "lines": [{"product_id": MUG, "quantity": -3}],
     },
+    topics.STOCK_COUNT: {
+        "site_id": SITE,
+        "reference_id": "count-1",
+        "lines": [{"product_id": MUG, "counted": 12, "counted_at_version": 7}],
+    },
+    topics.STOCK_TRANSFER: {
+        "site_id": SITE,
+        "reference_id": "move-1",
+        "from_location_id": DEFAULT,
+        "to_location_id": ELSEWHERE,
+        "lines": [{"product_id": MUG, "quantity": 5}],
+    },
 }
-"""A small good message of each topic of this release."""
+"""A small good message of each topic that brings commands."""
+
+PRODUCT: dict[str, Any] = {
+    "site_id": SITE,
+    "product_id": SHIRT,
+    "variant_id": RED,
+    "name": "Shirt",
+    "status": "active",
+    "revision": 3,
+}
+"""A small good message of the catalog."""
 
 
 def record(
     value: bytes | None, topic: str = topics.ORDER_PLACED, headers: tuple[tuple[str, bytes | None], ...] = ()
 ) -> Record:
-    return Record(f"shop.{topic}", 3, 41, 1_769_860_800_000, b"key", value, headers)
+    key = catalog_key(value) if topic == topics.PRODUCT_CHANGED else b"key"
+    return Record(f"shop.{topic}", 3, 41, 1_769_860_800_000, key, value, headers)
 
 
-def decoded(message: object, topic: str = topics.ORDER_PLACED) -> Command | Malformed:
+def catalog_key(value: bytes | None) -> bytes:
+    """The key under which the catalog sends this value; any where the value names no item."""
+    try:
+        message = json.loads(value or b"{}")
+    except ValueError:
+        message = None
+    names = message if isinstance(message, dict) else {}
+    parts = [names.get(name) for name in ("site_id", "product_id", "variant_id")]
+    return "/".join(part if isinstance(part, str) else "" for part in parts).encode()
+
+
+def decoded(message: object, topic: str = topics.ORDER_PLACED) -> Entry:
     return decode(record(json.dumps(message).encode(), topic), topic)
 
 
 def command(message: object, topic: str = topics.ORDER_PLACED) -> Command:
     found = decoded(message, topic)
-    assert isinstance(found, Command), found.detail
+    assert isinstance(found, Command), found
     return found
 
 
@@ -85,7 +119,7 @@ def varied(topic: str, line: dict[str, Any] | None = None, **change: object) -> 
 
 
 def goldens(kind: str, topic: str = "*") -> Iterator[tuple[str, str, str]]:
-    """Topic, name and text of the golden messages of a kind: good, not-yet or malformed."""
+    """Topic, name and text of the golden messages of a kind: good or malformed."""
     for path in sorted(EXAMPLES.glob(f"{topic}/{kind}/*.json")):
         yield path.parent.parent.name, path.stem, path.read_text()
 

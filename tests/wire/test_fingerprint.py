@@ -135,6 +135,8 @@ def test_hashes_of_this_version_never_change() -> None:
         topics.RETURN_RECEIVED: "b6434f49d11cd1a79eb67c00d9e70396",
         topics.RESTOCK: "09ef9f0e52f46517697df7d73c23da1e",
         topics.STOCK_ADJUSTMENT: "a55c2940564cc51a855442b9b7806cb3",
+        topics.STOCK_COUNT: "4daa536d182694795e4652694c9dcc92",
+        topics.STOCK_TRANSFER: "110d212e573bdf7c661dfc584a17b76f",
     }
     order_with_all = varied(
         topics.ORDER_PLACED,

@@ -12,6 +12,7 @@ import asyncpg
 from benchmarks.workload import SITE, Distribution, item_ids, stock_of
 from stock_worker.core.ids import default_location_id
 from stock_worker.store import tables
+from stock_worker.store.tables import ledger
 
 LOCATION: Final = default_location_id(SITE)
 _LINES_OF_A_RESTOCK: Final = 1_000
@@ -21,8 +22,9 @@ async def lay_stock(connection: asyncpg.Connection, distribution: Distribution) 
     """Stock every item of a distribution in a migrated, empty database; `connection` is the owner's."""
     moment: datetime = await connection.fetchval("SELECT now() - interval '90 days'")
     numbers = range(distribution.items)
-    location = (SITE, LOCATION, "DEFAULT", "Default", 0, True, True, moment)
-    await copy(connection, "locations", [column.name for column in tables.locations.columns], [location])
+    await copy(
+        connection, "locations", _LOCATION, [(SITE, LOCATION, "DEFAULT", "Default", 0, True, True, moment, moment)]
+    )
     await copy(connection, "items", _ITEM, (_item(number, moment) for number in numbers))
     await copy(connection, "location_stock", _PLACE, ((n + 1, stock_of(n), 0, SITE, LOCATION) for n in numbers))
     await copy(connection, "movements", _MOVEMENT, (_movement(number, moment) for number in numbers))
@@ -46,6 +48,10 @@ async def settle(connection: asyncpg.Connection) -> None:
     await connection.execute("VACUUM (FREEZE, ANALYZE)")
 
 
+_LOCATION: Final = (
+    *("site_id", "location_id", "code", "name", "fulfillment_priority", "is_default", "is_active"),
+    *("created_at", "updated_at"),
+)
 _ITEM: Final = (
     "item_id",
     "on_hand",
@@ -59,7 +65,7 @@ _ITEM: Final = (
     "last_movement_type",
 )
 _PLACE: Final = ("item_id", "on_hand", "reserved", "site_id", "location_id")
-_MOVEMENT: Final = tuple(column for column in tables.movements.columns.keys())  # noqa: SIM118
+_MOVEMENT: Final = tuple(column.name for column in ledger.movements.columns)
 _REFERENCE: Final = (
     *("site_id", "decided_at", "fingerprint_version", "type", "id", "source", "outcome", "fingerprint", "movements"),
 )
@@ -86,6 +92,8 @@ def _movement(number: int, moment: datetime) -> tuple[Any, ...]:
         "reserved": 0,
         "location_on_hand": units,
         "location_reserved": 0,
+        "costed_quantity": 0,
+        "net_sold": 0,
         "recorded_at": moment,
         "occurred_at": moment - timedelta(seconds=1),
         "last_of_command": True,

@@ -1,7 +1,7 @@
 """All tables of stock: places, items, ledger, orders, catalog, rules, what waits and what goes out; and their guards.
 
 Frozen: what has been migrated is never edited, and nothing is imported from the product. A test compares the catalogs
-that this makes with those of `store/tables.py` and `store/guards.sql`.
+that this makes with those of `store/tables` and `store/guards.sql`.
 """
 
 from alembic import op
@@ -298,8 +298,13 @@ TABLES = (
             site_id, product_id, variant_id
         ),
         CONSTRAINT alert_rules_of_a_variant_name_its_product CHECK (variant_id IS NULL OR product_id IS NOT NULL),
-        CONSTRAINT alert_rules_limit_is_bounded CHECK (
-            backorder_limit BETWEEN -1000000000000000 AND 1000000000000000
+        CONSTRAINT alert_rules_numbers_are_bounded CHECK (
+            low_stock_threshold BETWEEN -1000000000000000 AND 1000000000000000
+            AND critical_stock_threshold BETWEEN -1000000000000000 AND 1000000000000000
+            AND out_of_stock_threshold BETWEEN -1000000000000000 AND 1000000000000000
+            AND backorder_limit BETWEEN -1000000000000000 AND 1000000000000000
+            AND reorder_point BETWEEN -1000000000000000 AND 1000000000000000
+            AND reorder_quantity BETWEEN -1000000000000000 AND 1000000000000000
         ),
         CONSTRAINT alert_rules_reorders_are_counts CHECK (reorder_point >= 0 AND reorder_quantity > 0)
     )
@@ -322,6 +327,11 @@ TABLES = (
         timezone text DEFAULT 'UTC' NOT NULL,
         currency text,
         CONSTRAINT site_settings_pkey PRIMARY KEY (site_id),
+        CONSTRAINT site_settings_thresholds_are_bounded CHECK (
+            low_stock_threshold BETWEEN -1000000000000000 AND 1000000000000000
+            AND critical_stock_threshold BETWEEN -1000000000000000 AND 1000000000000000
+            AND out_of_stock_threshold BETWEEN -1000000000000000 AND 1000000000000000
+        ),
         CONSTRAINT site_settings_mode_is_known CHECK (mode IN ('sale','reserve')),
         CONSTRAINT site_settings_frequency_is_known CHECK (email_frequency IN ('instant','daily','weekly')),
         CONSTRAINT site_settings_ttl_is_a_count CHECK (reservation_ttl > 0),
@@ -397,14 +407,24 @@ TABLES = (
         value bytea,
         header_names text[] NOT NULL,
         header_values bytea[] NOT NULL,
+        settled_at timestamptz,
+        settled_by text,
+        settlement text,
         CONSTRAINT dead_letters_pkey PRIMARY KEY (topic, partition, "offset", timestamp_ms),
         CONSTRAINT dead_letters_reason_is_known CHECK (
             reason IN ('malformed','reference_conflict','order_never_placed','internal_error')
         ),
         CONSTRAINT dead_letters_each_header_has_a_value CHECK (
             cardinality(header_names) = cardinality(header_values)
+        ),
+        CONSTRAINT dead_letters_are_settled_by_somebody_somehow CHECK (
+            (settled_at IS NULL) = (settled_by IS NULL) AND (settled_at IS NULL) = (settlement IS NULL)
         )
     )
+    """,
+    """
+    CREATE INDEX dead_letters_by_time
+    ON stock.dead_letters (recorded_at, topic, partition, "offset", timestamp_ms)
     """,
     """
     CREATE TABLE stock.relay_shards (
@@ -520,6 +540,7 @@ def grant() -> None:
     for rights, tables in WORKER.items():
         for table in tables:
             run(f'GRANT {rights} ON stock."{table}" TO stock_worker')
+    run("GRANT UPDATE (settled_at, settled_by, settlement) ON stock.dead_letters TO stock_worker")
     for table in (*SITED, "alembic_version"):
         run(f'GRANT SELECT ON stock."{table}" TO stock_api')
 

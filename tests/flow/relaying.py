@@ -26,7 +26,7 @@ from aiokafka.producer.sender import Sender
 from stock_worker.relay import Relay, publisher
 from stock_worker.store import outbox
 from stock_worker.store.engine import connect
-from stock_worker.store.tables import outbox as table
+from stock_worker.store.tables.delivery import outbox as table
 from tests.flow.running import PATIENCE_S, until
 
 NOON: Final = datetime(2026, 3, 4, 12, 0, 0, 250_000, tzinfo=UTC)

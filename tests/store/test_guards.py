@@ -2,6 +2,7 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -11,10 +12,20 @@ import pytest_asyncio
 
 from stock_worker.store.engine import Role, connect
 from stock_worker.store.roles import RolesNeeded, ensure_roles
-from tests.store.rows import MOVED, OTHER_SITE, OTHERS, PLACE, PRODUCT, ROWS, SITE, SITED, insert, insert_all
+from tests.store.rows import ID, MOVED, NOON, OTHER_SITE, OTHERS, PLACE, PRODUCT, ROWS, SITE, SITED, insert, insert_all
 
 OWNER = None  # the login that migrated
 LIMIT = 10**15
+LATER = NOON + timedelta(hours=1)
+ARCHIVED = {"archived_at": NOON}
+NUMBERS = (
+    "low_stock_threshold",
+    "critical_stock_threshold",
+    "out_of_stock_threshold",
+    "backorder_limit",
+    "reorder_point",
+    "reorder_quantity",
+)
 
 
 @asynccontextmanager
@@ -62,20 +73,32 @@ BROKEN: list[tuple[str, str, dict[str, Any]]] = [
     ("locations_code_is_unique_in_the_site", "locations", {"location_id": PRODUCT, "is_default": False}),
     ("locations_default_is_active", "locations", {"is_active": False}),
     ("locations_one_default_per_site", "locations", {"location_id": PRODUCT, "code": "OTHER"}),
+    (
+        "locations_active_is_not_archived",
+        "locations",
+        {"location_id": ID, "code": "N", "is_default": False, **ARCHIVED},
+    ),
+    ("locations_type_is_known", "locations", {"location_id": ID, "code": "N", "is_default": False, "type": "van"}),
     ("items_key_is_unique_null_equals_null", "items", {}),
     ("items_key_is_unique_null_equals_null", "items", {"variant_id": None}),
     ("items_counters_are_bounded", "items", {"product_id": PLACE, "on_hand": LIMIT + 1}),
-    ("items_counters_are_bounded", "items", {"product_id": PLACE, "on_hand": -LIMIT - 1}),
+    ("items_counters_are_bounded", "items", {"product_id": PLACE, "on_hand": -LIMIT - 1, "costed_quantity": 0}),
     ("items_counters_are_bounded", "items", {"product_id": PLACE, "reserved": LIMIT + 1}),
     ("items_reserved_is_a_count", "items", {"product_id": PLACE, "reserved": -1}),
     ("items_level_is_known", "items", {"product_id": PLACE, "level": "empty"}),
+    ("items_level_is_known", "items", {"product_id": PLACE, "emitted_level": "empty"}),
+    ("items_costed_lie_there", "items", {"product_id": PLACE, "costed_quantity": 6}),
+    ("items_costed_lie_there", "items", {"product_id": PLACE, "costed_quantity": -1}),
+    ("items_costed_lie_there", "items", {"product_id": PLACE, "on_hand": -5, "costed_quantity": 1}),
+    ("items_costed_have_an_average", "items", {"product_id": PLACE, "average_cost": None}),
+    ("items_average_is_not_negative", "items", {"product_id": PLACE, "average_cost": -1}),
     ("items_moved_if_and_only_if_versioned", "items", {"product_id": PLACE, "first_movement_at": None}),
     ("items_moved_if_and_only_if_versioned", "items", {"product_id": PLACE, "last_movement_at": None}),
     ("items_moved_if_and_only_if_versioned", "items", {"product_id": PLACE, "last_movement_type": None}),
     (
         "items_moved_if_and_only_if_versioned",
         "items",
-        {"product_id": PLACE, "version": 0, "on_hand": 0, "reserved": 0},
+        {"product_id": PLACE, "version": 0, "on_hand": 0, "reserved": 0, "costed_quantity": 0},
     ),
     (
         "items_never_moved_hold_nothing",
@@ -86,7 +109,10 @@ BROKEN: list[tuple[str, str, dict[str, Any]]] = [
     ("location_stock_is_of_an_item", "location_stock", {"item_id": 99}),
     ("location_stock_counters_are_bounded", "location_stock", {"location_id": SITE, "on_hand": -LIMIT - 1}),
     ("location_stock_counters_are_bounded", "location_stock", {"location_id": SITE, "reserved": LIMIT + 1}),
-    ("location_stock_reserved_is_a_count", "location_stock", {"location_id": SITE, "reserved": -1}),
+    ("location_stock_held_is_a_part_of_reserved", "location_stock", {"location_id": SITE, "held": 3}),
+    ("location_stock_held_is_a_part_of_reserved", "location_stock", {"location_id": SITE, "held": -1}),
+    ("location_stock_held_is_a_part_of_reserved", "location_stock", {"location_id": SITE, "reserved": -1, "held": 0}),
+    ("location_stock_reorder_point_is_a_count", "location_stock", {"location_id": SITE, "reorder_point": -1}),
     ("movements_pkey", "movements", {}),
     ("movements_previous_plus_quantity_is_new", "movements", {"version": 3, "quantity": 4}),
     ("movements_new_is_on_hand_less_reserved", "movements", {"version": 3, "reserved": 3}),
@@ -109,6 +135,8 @@ BROKEN: list[tuple[str, str, dict[str, Any]]] = [
     ("references_only_what_was_applied_moved", "references", {"id": "R-3", "outcome": "no_effect"}),
     ("references_movements_are_item_and_version_pairs", "references", {"id": "R-3", "movements": [1]}),
     ("orders_pkey", "orders", {}),
+    ("orders_mode_is_known", "orders", {"order_id": "O-3", "mode": "gift"}),
+    ("orders_due_when_they_expire", "orders", {"order_id": "O-3", "due_at": LATER}),
     ("order_lines_pkey", "order_lines", {}),
     (
         "order_lines_placed_is_a_count",
@@ -118,12 +146,55 @@ BROKEN: list[tuple[str, str, dict[str, Any]]] = [
     ("order_lines_totals_stay_within_placed", "order_lines", {"line_id": "2", "cancelled": 4}),
     ("order_lines_totals_stay_within_placed", "order_lines", {"line_id": "2", "fulfilled": 4}),
     ("order_lines_totals_stay_within_placed", "order_lines", {"line_id": "2", "returned": -1}),
-    ("order_lines_mode_is_known", "order_lines", {"line_id": "2", "mode": "gift"}),
+    ("order_lines_mode_is_known", "order_lines", {"line_id": "2", "mode": "gift", "expired": False}),
+    ("order_lines_only_reservations_expire", "order_lines", {"line_id": "2", "mode": "sale"}),
     ("parked_commands_pkey", "parked_commands", {}),
     ("parked_commands_each_header_has_a_value", "parked_commands", {"reference_id": "RT-2", "header_names": []}),
+    ("products_pkey", "products", {}),
+    ("products_are_of_an_item", "products", {"item_id": 99}),
+    ("products_announced_have_a_name", "products", {"item_id": 99, "name": None}),
+    ("products_prices_are_not_negative", "products", {"item_id": 99, "unit_price": -1}),
+    ("products_prices_are_not_negative", "products", {"item_id": 99, "cost_price": -1}),
+    ("alert_rules_scope_is_unique_null_equals_null", "alert_rules", {}),
+    ("alert_rules_of_a_variant_name_its_product", "alert_rules", {"product_id": None, "variant_id": ID}),
+    *(("alert_rules_numbers_are_bounded", "alert_rules", {"variant_id": ID, name: LIMIT + 1}) for name in NUMBERS),
+    ("alert_rules_reorders_are_counts", "alert_rules", {"variant_id": ID, "reorder_point": -1}),
+    ("alert_rules_reorders_are_counts", "alert_rules", {"variant_id": ID, "reorder_quantity": 0}),
+    ("site_settings_pkey", "site_settings", {}),
+    *(
+        ("site_settings_thresholds_are_bounded", "site_settings", {"site_id": ID, name: -LIMIT - 1})
+        for name in NUMBERS
+        if name.endswith("_threshold")
+    ),
+    ("site_settings_mode_is_known", "site_settings", {"site_id": ID, "mode": "gift"}),
+    ("site_settings_frequency_is_known", "site_settings", {"site_id": ID, "email_frequency": "hourly"}),
+    ("site_settings_ttl_is_a_count", "site_settings", {"site_id": ID, "reservation_ttl": 0}),
+    ("site_settings_currency_is_three_letters", "site_settings", {"site_id": ID, "currency": "Euro"}),
+    (
+        "reevaluations_of_a_variant_name_its_product",
+        "reevaluations",
+        {"product_id": None, "variant_id": ID},
+    ),
+    (
+        "reevaluations_are_done_up_to_an_item",
+        "reevaluations",
+        {"after_product_id": None, "after_variant_id": ID},
+    ),
+    ("dismissals_pkey", "dismissals", {}),
+    ("dismissals_are_of_an_item", "dismissals", {"alert_id": SITE, "item_id": 99}),
+    ("daily_totals_pkey", "daily_totals", {}),
+    ("daily_totals_type_is_one_of_nine", "daily_totals", {"type": "sold"}),
+    ("daily_totals_are_counts", "daily_totals", {"type": "sale", "movements": 0}),
+    ("daily_totals_are_counts", "daily_totals", {"type": "sale", "units_in": -1}),
+    ("daily_totals_are_counts", "daily_totals", {"type": "sale", "units_out": -1}),
+    ("watermarks_pkey", "watermarks", {}),
     ("dead_letters_pkey", "dead_letters", {}),
     ("dead_letters_reason_is_known", "dead_letters", {"offset": 10, "reason": "ugly"}),
     ("dead_letters_each_header_has_a_value", "dead_letters", {"offset": 10, "header_values": [b"x"]}),
+    *(
+        ("dead_letters_are_settled_by_somebody_somehow", "dead_letters", {"offset": 10, name: None})
+        for name in ("settled_at", "settled_by", "settlement")
+    ),
     ("relay_shards_pkey", "relay_shards", {}),
     ("relay_shards_are_sixteen", "relay_shards", {"shard": 16}),
     ("relay_shards_slots_are_sixteen", "relay_shards", {"shard": 5, "slot": 16}),
@@ -132,7 +203,7 @@ BROKEN: list[tuple[str, str, dict[str, Any]]] = [
     ("outbox_never_null_key_and_null_payload", "outbox", {"key": None, "payload": None}),
 ]
 
-DRAWN_BY_THE_DATABASE = {"items_pkey", "orders_order_pk_is_unique", "outbox_pkey"}
+DRAWN_BY_THE_DATABASE = {"items_pkey", "orders_order_pk_is_unique", "outbox_pkey", "reevaluations_pkey"}
 """Keys of identity columns: nobody can give one twice."""
 
 
@@ -220,12 +291,19 @@ WORKER_MAY = {
     "orders": "SELECT INSERT UPDATE",
     "order_lines": "SELECT INSERT UPDATE",
     "parked_commands": "SELECT INSERT DELETE",
+    "products": "SELECT INSERT UPDATE",
+    "alert_rules": "SELECT INSERT UPDATE DELETE",
+    "site_settings": "SELECT INSERT UPDATE",
+    "reevaluations": "SELECT INSERT UPDATE DELETE",
+    "dismissals": "SELECT INSERT",
+    "daily_totals": "SELECT INSERT UPDATE",
+    "watermarks": "SELECT INSERT UPDATE",
     "dead_letters": "SELECT INSERT",
     "relay_shards": "SELECT INSERT UPDATE",
     "outbox": "SELECT INSERT DELETE",
     "alembic_version": "SELECT",
 }
-API_MAY = dict.fromkeys(WORKER_MAY, "SELECT") | {"outbox": "", "relay_shards": ""}
+API_MAY = dict.fromkeys(WORKER_MAY, "SELECT") | {"outbox": "", "relay_shards": "", "watermarks": ""}
 RIGHTS = ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER", "MAINTAIN")
 
 
@@ -268,10 +346,11 @@ async def test_8_the_worker_writes_with_copy_where_it_may_insert(filled: str) ->
         for table, row in ROWS.items():
             columns = dict(row) | {"product_id": PLACE, "location_id": ROWS["outbox"]["id"], "code": "NEW"}
             columns |= {"version": 9, "offset": 99, "id": str(uuid.uuid4()), "reference_id": "N", "order_id": "N"}
-            columns |= {"line_id": "N", "is_default": False, "shard": 9}
+            columns |= {"line_id": "N", "is_default": False, "shard": 9, "alert_id": str(uuid.uuid4())}
+            columns |= {"site_id": PLACE, "partition": 9}
             columns = {name: value for name, value in columns.items() if name in row}
             if "item_id" in columns:
-                columns["item_id"] = await worker.fetchval("SELECT min(item_id) FROM stock.items")
+                columns["item_id"] = await worker.fetchval("SELECT max(item_id) FROM stock.items")
             await worker.copy_records_to_table(
                 table, schema_name="stock", columns=list(columns), records=[tuple(columns.values())]
             )
@@ -337,6 +416,20 @@ async def test_7_the_worker_sees_all_sites_and_letters_without_one(filled: str) 
         assert await worker.fetchval("SELECT count(*) FROM stock.dead_letters WHERE site_id IS NULL") == 1
 
 
+SETTLED = ("settled_at", "settled_by", "settlement")
+
+
+async def test_7_the_worker_writes_beside_a_dead_letter_what_became_of_it_and_nothing_else(filled: str) -> None:
+    async with rollback(filled, OWNER) as owner:
+        columns = await owner.fetch(
+            "SELECT relname, attname FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid "
+            "WHERE relnamespace = 'stock'::regnamespace AND relkind = 'r' AND attnum > 0 "
+            "AND NOT has_table_privilege('stock_worker', attrelid, 'UPDATE') "
+            "AND has_column_privilege('stock_worker', attrelid, attnum, 'UPDATE')"
+        )
+    assert {tuple(column) for column in columns} == {("dead_letters", name) for name in SETTLED}
+
+
 @pytest.mark.parametrize(
     "statement", ["SELECT * FROM stock.outbox", "DELETE FROM stock.orders", "SET ROLE stock_worker"]
 )
@@ -373,7 +466,9 @@ async def test_a_search_path_changes_neither_policy_nor_trigger(filled: str) -> 
                 await connection.execute("DELETE FROM stock.movements")
         await connection.execute("SET LOCAL ROLE stock_api")
         assert await connection.fetchval("SELECT current_setting('any', true)") == SITE  # the trap is laid
-        assert [await connection.fetchval(f'SELECT count(*) FROM stock."{table}"') for table in SITED] == [0] * 9
+        assert [await connection.fetchval(f'SELECT count(*) FROM stock."{table}"') for table in SITED] == [0] * len(
+            SITED
+        )
 
 
 async def test_a_connection_finds_only_what_is_named_whole(filled: str) -> None:

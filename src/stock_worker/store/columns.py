@@ -1,4 +1,4 @@
-"""The columns that go by COPY, in the order of the rows that `save` builds. Law: each table's own, none left out.
+"""The columns that go by COPY, in the order of the rows that `save` builds. Law: each table's own, in its order.
 
 They stand here a second time because a worker needs only their names: to ask the tables for them it would load
 SQLAlchemy, a fourth of what it loads at start. A test compares the two.
@@ -36,4 +36,4 @@ COPIED: Final[dict[str, tuple[str, ...]]] = {
         """,
     }.items()
 }
-"""Table → its columns, without the one that the database numbers."""
+"""Table → its columns, without the one that the database numbers, and without what an operator adds to dead letters."""

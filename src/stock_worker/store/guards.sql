@@ -1,4 +1,4 @@
--- What the metadata in tables.py cannot say: who may do what, and what nobody may do.
+-- What the metadata in tables/ cannot say: who may do what, and what nobody may do.
 -- Law: PUBLIC has nothing; the worker cannot change what the ledger has said; the reader sees the sites it was told.
 -- A migration carries its own frozen copy; a test compares the two catalogs. The roles themselves: store/roles.py.
 
@@ -35,6 +35,10 @@ GRANT USAGE ON SCHEMA stock TO stock_worker, stock_api;
 
 GRANT SELECT, INSERT
     ON stock.movements, stock."references", stock.dead_letters, stock.dismissals
+    TO stock_worker;
+-- A dead letter stays as it came: only what became of it is written beside it.
+GRANT UPDATE (settled_at, settled_by, settlement)
+    ON stock.dead_letters
     TO stock_worker;
 GRANT SELECT, INSERT, UPDATE
     ON stock.locations, stock.items, stock.location_stock, stock.orders, stock.order_lines, stock.products,

@@ -14,4 +14,4 @@ SELECT count(*) FROM stock.parked_commands;
 
 -- name: reservations_overdue
 -- Orders whose reservations are past their time and have not expired. Index: orders_due.
-SELECT count(*) FROM stock.orders WHERE due_at <= clock_timestamp();
+SELECT count(*) FROM stock.orders WHERE due_at <= statement_timestamp();

@@ -33,7 +33,7 @@ SELECT job_id, fence, fence <= pg_snapshot_xmin(pg_current_snapshot())::text::bi
 FROM stock.reevaluations ORDER BY job_id LIMIT 20;
 
 -- name: fence_jobs
--- No transaction that begins from now on can have read an old rule. Index: reevaluations_pkey.
+-- No transaction that begins from now on can have read an old rule. No index: jobs are few.
 UPDATE stock.reevaluations SET fence = pg_snapshot_xmax(pg_current_snapshot())::text::bigint WHERE fence IS NULL;
 
 -- name: items_of_scope

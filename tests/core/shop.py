@@ -4,18 +4,19 @@
 reads: given, when, then.
 """
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from typing import Any
 from uuid import UUID, uuid5
 
-from stock_worker.core.decide import decide
+from stock_worker.core.decide import decide, expire, expiry_of
 from stock_worker.core.keys import blind_items_of
 from stock_worker.core.model import (
     Command,
     CommandKind,
     ItemKey,
     Line,
+    Mode,
     MovementType,
     OrderKey,
     Outcome,
@@ -55,7 +56,7 @@ def command(
     **more: Any,  # noqa: ANN401 - any other field
 ) -> Command:
     """A command as decoding would give it; its fingerprint is of what it asks, and of `meaning`."""
-    asked = repr((kind, reference, order_id, lines, more.get("adjustment"), more.get("atomic"), meaning))
+    asked = repr((kind, reference, order_id, lines, sorted(more.items(), key=repr), meaning))
     return Command(
         kind=kind,
         reference=Reference(SITE, *reference),
@@ -69,13 +70,19 @@ def command(
     )
 
 
-def place(order: str, *lines: Line, ref: str | None = None, amend: bool = False) -> Command:
+def place(order: str, *lines: Line, ref: str | None = None, amend: bool = False, **more: Any) -> Command:  # noqa: ANN401 - any other field
     """Place an order, or with `amend` add lines to it."""
     kind = CommandKind.AMEND if amend else CommandKind.PLACE
     numbered = tuple(
         entry if entry.line_id else entry._replace(line_id=str(position)) for position, entry in enumerate(lines, 1)
     )
-    return command(kind, ("order", ref or order), numbered, order)
+    return command(kind, ("order", ref or order), numbered, order, **more)
+
+
+def reserve(order: str, *lines: Line, after_s: float | None = None, **more: Any) -> Command:  # noqa: ANN401 - any other field
+    """Place an order that reserves, until so many seconds after noon."""
+    expires_at = None if after_s is None else NOON + timedelta(seconds=after_s)
+    return place(order, *lines, mode=Mode.RESERVE, expires_at=expires_at, **more)
 
 
 def cancel(order: str, *lines: Line, ref: str) -> Command:
@@ -108,6 +115,47 @@ def adjust(kind: MovementType, *lines: Line, ref: str, atomic: bool = True) -> C
     return command(CommandKind.ADJUST, ("adjustment", ref), lines, adjustment=kind, atomic=atomic)
 
 
+def count(*lines: Line, ref: str) -> Command:
+    """Say what was counted: the lines' quantities."""
+    return command(CommandKind.COUNT, ("count", ref), lines)
+
+
+def transfer(source: str, target: str, *lines: Line, ref: str) -> Command:
+    """Move goods from one place to another."""
+    return command(CommandKind.TRANSFER, ("transfer", ref), lines, from_location_id=source, to_location_id=target)
+
+
+def expire_at(shop: World, order: str, after_s: float) -> Outcome | None:
+    """Let time come for an order's reservations, so many seconds after noon."""
+    shop.recorded_at = max(shop.recorded_at, NOON + timedelta(seconds=after_s))
+    key = OrderKey(SITE, order)
+    at = shop.orders[key].expires_at or NOON
+    reference = expiry_of(key, at)
+    asked = command(CommandKind.EXPIRE, (reference.type, reference.id), None, order, expires_at=at)
+    return expire(shop, asked)
+
+
+def locate(shop: World, *codes: str, inactive: tuple[str, ...] = ()) -> World:
+    """Give the shop more locations, the first to sell from first but for the default, each named by its code."""
+    site = shop.sites[SITE]
+    for priority, code in enumerate((*codes, *inactive), 1):
+        site.locations[spot(code)] = Location(spot(code), code, priority, active=code not in inactive)
+    site.route()
+    return shop
+
+
+def spot(code: str) -> str:
+    """The id of a location by its code; D is the default."""
+    return DEFAULT if code == "D" else str(uuid5(UUID(SITE), code))
+
+
+def hold_to(shop: World, letter: str, **more: Any) -> World:  # noqa: ANN401 - any field of a policy
+    """Change what an item is held to."""
+    item = shop.items.setdefault(item_key(letter), Item(item_key(letter), len(shop.items) + 1))
+    item.policy = item.policy._replace(**more)
+    return shop
+
+
 def world() -> World:
     """An empty shop."""
     return World(NOON, sites={SITE: Site(SITE, DEFAULT, {DEFAULT: Location(DEFAULT, "DEFAULT", 0, stored=False)})})
@@ -126,6 +174,19 @@ def stock(shop: World, letter: str) -> int:
 def moved(outcome: Outcome) -> list[tuple[str, int]]:
     """The ledger rows of an outcome as (type, quantity)."""
     return [(row.type.value, row.quantity) for row in outcome.movements]
+
+
+def placed(outcome: Outcome) -> list[tuple[str, int, str]]:
+    """The ledger rows of an outcome as (type, quantity, code of the place)."""
+    codes = {spot(code): code for code in "DABCX"}
+    return [(row.type.value, row.quantity, codes[row.location_id]) for row in outcome.movements]
+
+
+def there(shop: World, letter: str) -> dict[str, tuple[int, int]]:
+    """On hand and reserved of an item, by code of the place."""
+    codes = {spot(code): code for code in "DABCX"}
+    places = shop.items[item_key(letter)].places
+    return {codes[name]: (place.on_hand, place.reserved) for name, place in places.items()}
 
 
 def _named(shop: World, entry: Command) -> World:

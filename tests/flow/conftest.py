@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 import pytest
 
 from stock_worker import handle, worker
-from stock_worker.core.model import Command
+from stock_worker.core.model import Command, Entry
 from stock_worker.devstack import Stack
-from stock_worker.intake import Entry
 from tests.flow.running import Shop, make_topics, settings_for
 
 

@@ -8,13 +8,12 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from stock_worker.core.model import Record
+from stock_worker.breaker import Breaker, Held
+from stock_worker.core.model import Entry, Record
 from stock_worker.core.topics import RESTOCK, dead_letter_topic
 from stock_worker.faults import Stop
 from stock_worker.gauges import Gauges, _next_slice, audit
-from stock_worker.intake import Entry
 from stock_worker.wire.decode import decode
-from stock_worker.worker import Breaker, Held
 from tests.flow.conftest import Before
 from tests.flow.running import Shop, restock, running, until
 

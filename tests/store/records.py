@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterable
 from uuid import UUID, uuid5
 
-from stock_worker.core.model import Command, Malformed, Record
+from stock_worker.core.model import Entry, Record
 from stock_worker.wire.decode import decode
 
 SITE = "00000000-0000-4000-8000-000000000001"
@@ -29,6 +29,6 @@ def record(topic: str, value: dict[str, object] | bytes | None, headers: Iterabl
     return Record(topic, 0, next(_OFFSETS), 1_772_366_400_000, b"key", body, tuple(headers))
 
 
-def message(topic: str, **fields: object) -> Command | Malformed:
+def message(topic: str, **fields: object) -> Entry:
     """A decoded record."""
     return decode(record(topic, fields), topic)

@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
-from stock_worker.core.model import Command, Malformed, OutcomeKind
+from stock_worker.core.model import Command, Entry, Malformed, OutcomeKind
 from stock_worker.core.refusals import Code
 from stock_worker.handle import Policy, end_parked, handle_batch
 from stock_worker.store.engine import connect
@@ -25,7 +25,7 @@ async def worker(database: str) -> AsyncIterator[asyncpg.Connection]:
     await connection.close()
 
 
-async def apply(connection: asyncpg.Connection, *batch: Command | Malformed) -> list[str]:
+async def apply(connection: asyncpg.Connection, *batch: Entry) -> list[str]:
     """Apply a batch as a fresh process would. Returns the outcomes as text."""
     return [outcome.kind.value for outcome in await handle_batch(connection, batch, Policy())]
 
@@ -148,7 +148,7 @@ async def test_rule_5_what_waits_in_the_database_is_decided_in_arrival_order(wor
 
 
 async def test_rule_5_what_is_parked_is_decided_under_another_prefix_too(worker: asyncpg.Connection) -> None:
-    def under(prefix: str, topic: str, **fields: object) -> Command | Malformed:
+    def under(prefix: str, topic: str, **fields: object) -> Entry:
         found = record(topic, fields)
         return decode(found._replace(topic=prefix + topic), topic)
 

@@ -12,14 +12,14 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
-from stock_worker.core.model import Command, Malformed, Outcome
+from stock_worker.core.model import Entry, Outcome
 from stock_worker.faults import RetryNow, reaction
 from stock_worker.handle import Policy, handle_batch
 from stock_worker.store.engine import connect
 from tests.flow.running import until
 from tests.store.records import line, message
 
-Batch = Sequence[Command | Malformed]
+Batch = Sequence[Entry]
 
 THE_LEDGER = "LOCK TABLE stock.movements IN SHARE MODE"
 """Nobody can write it; whoever has decided a batch waits here."""
@@ -36,7 +36,7 @@ class Meeting:
     workers: tuple[asyncpg.Connection, asyncpg.Connection]
     owner: asyncpg.Connection
 
-    async def before(self, *batch: Command | Malformed) -> None:
+    async def before(self, *batch: Entry) -> None:
         """Apply what happened before."""
         await handle_batch(self.workers[0], batch, Policy())
 

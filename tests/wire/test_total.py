@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stock_worker.core import topics
-from stock_worker.core.model import Command, Malformed, Record
+from stock_worker.core.model import Command, Entry, Malformed, Record
 from stock_worker.core.refusals import Code
 from stock_worker.wire.cloudevents import Headers
 from stock_worker.wire.decode import decode
@@ -39,7 +39,7 @@ HEADERS = st.lists(
 ).map(tuple)
 
 
-def judged(source: Record, topic: str) -> Command | Malformed:
+def judged(source: Record, topic: str) -> Entry:
     found = decode(source, topic)
     if isinstance(found, Malformed):
         assert found.code is Code.MALFORMED, found.detail
@@ -47,7 +47,7 @@ def judged(source: Record, topic: str) -> Command | Malformed:
         assert len(found.detail) <= 500
         assert len(found.detail.splitlines()) == 1
         found.detail.encode()
-    else:
+    elif isinstance(found, Command):
         assert len(found.fingerprint) == 16
         for text in (
             *found.reference,

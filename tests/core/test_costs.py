@@ -40,7 +40,7 @@ def sold(quantity: int) -> Command:
     return adjust(MovementType.SALE, line("a", quantity), ref=f"sold {quantity}")
 
 
-def figures(row: Movement) -> tuple[Decimal | None, Decimal | None, int]:
+def figures(row: Movement) -> tuple[Decimal | None, Decimal | None, int | None]:
     """What a row says of costs."""
     return row.unit_cost, row.average_cost, row.costed_quantity
 

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -122,7 +123,7 @@ def test_section_6_a_rules_change_publishes_the_state_with_a_revision_of_its_own
 
 # ------------------------------------------------------------------ the catalog
 
-ENTRY = CatalogEntry("Shirt", None, "S-1", None, None, None, None, None, None, True, False, 5)
+ENTRY = CatalogEntry("Shirt", None, "S-1", *(None,) * 6, track_inventory=True, archived=False, revision=5)
 RECORD = Record("product-changed", 0, 0, 0, b"", b"", ())
 
 
@@ -158,7 +159,7 @@ def test_c53_becoming_untracked_or_archived_emits_one_change_to_ok_then_nothing(
     assert alerts(opened)[2:] == [("ok", "low")]
 
 
-def replace_entry(revision: int, **change: bool) -> CatalogEntry:
+def replace_entry(revision: int, **change: Any) -> CatalogEntry:  # noqa: ANN401 - any field
     """The entry in another revision."""
     return ENTRY._replace(revision=revision, **change)
 

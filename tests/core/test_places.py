@@ -4,7 +4,7 @@ import pytest
 
 from stock_worker.core.model import Line, MovementType, OutcomeKind
 from stock_worker.core.refusals import Code
-from stock_worker.core.state import World
+from stock_worker.core.state import Changes, World
 from tests.core.shop import (
     DEFAULT,
     SITE,
@@ -282,7 +282,7 @@ def test_rule_9_a_count_undoes_nothing_that_happened_meanwhile() -> None:
 def test_rule_9_what_moved_before_this_batch_counts_too() -> None:
     opened = shop(A=5)
     item = opened.items[item_key("a")]
-    opened.windows[item.item_id, spot("A"), 0] = 5
+    opened.changes, opened.windows[item.item_id, spot("A"), 0] = Changes(), 5
     (outcome,) = run(opened, count(at("A", 1, counted_at_version=0), ref="1"))
     assert moved(outcome) == [("adjustment", 1)]
 

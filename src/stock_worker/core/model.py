@@ -258,7 +258,7 @@ class Movement(NamedTuple):
     location_reserved: int
     unit_cost: Decimal | None
     average_cost: Decimal | None
-    costed_quantity: int | None
+    costed_quantity: int
     order_id: str | None
     line_id: str | None
     reason: str | None

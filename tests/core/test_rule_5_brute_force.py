@@ -4,9 +4,10 @@ import gc
 from copy import deepcopy
 from typing import Any, Final
 
+from stock_worker.core import orders
 from stock_worker.core.decide import decide
 from stock_worker.core.model import OrderKey, OutcomeKind
-from stock_worker.core.orders import units_cancelled, units_out, units_sold
+from stock_worker.core.orders import units_cancelled, units_out
 from stock_worker.core.state import World
 from tests.core.product import SITE, command_of, copy_of, decide_in, item_key, load, new_world
 from tests.models.brute_force import COMMANDS, DEPTH, MULTISETS, ORDERS, PRODUCT, Totals, walk
@@ -38,7 +39,8 @@ class ProductSubject:
         for name, line in order.lines.items() if order else ():
             assert order is not None
             placed, whole = line.totals.placed, order.cancelled_whole
-            sold, gone = units_sold(line.totals, whole=whole), units_cancelled(line.totals, whole=whole)
+            sold = orders.held(line.totals, line.mode, whole=whole, expired=False).sold
+            gone = units_cancelled(line.totals, whole=whole)
             # What the line says it holds is what it took, place by place.
             assert sold == sum(part.sold for part in line.allocations)
             assert placed == sold + gone

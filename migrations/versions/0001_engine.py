@@ -472,12 +472,11 @@ WORKER = {
         "order_lines",
         "products",
         "site_settings",
-        "daily_totals",
         "watermarks",
         "relay_shards",
     ),
     "SELECT, INSERT, DELETE": ("parked_commands", "outbox"),
-    "SELECT, INSERT, UPDATE, DELETE": ("alert_rules", "reevaluations"),
+    "SELECT, INSERT, UPDATE, DELETE": ("alert_rules", "reevaluations", "daily_totals"),
     "SELECT": ("alembic_version",),
 }
 SITED = (

@@ -1,7 +1,6 @@
 """What a batch leaves is what the next one finds: the domain through the database, in one batch and one by one."""
 
 import json
-import random
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -16,11 +15,8 @@ from stock_worker.core.model import Entry, ItemKey
 from stock_worker.handle import Policy, expire, handle_batch, reevaluate
 from stock_worker.store.engine import connect
 from stock_worker.wire.decode import decode
-from tests.store.records import DEFAULT, SITE, line, message, product, record
-
-NOON: Final = datetime(2026, 3, 1, 12, tzinfo=UTC)
-A: Final = "a0000000-0000-4000-8000-00000000000a"
-B: Final = "b0000000-0000-4000-8000-00000000000b"
+from tests.store.histories import NOON, history
+from tests.store.records import SITE, line, message, product, record
 
 
 @pytest_asyncio.fixture
@@ -69,50 +65,6 @@ async def rule(connection: asyncpg.Connection, product_id: str | None, **fields:
 # ---------------------------------------------------------------- one batch or many
 
 
-def _history(seed: int) -> list[Entry]:
-    """Commands of every kind about two items, three places and four orders; half of them cannot be met."""
-    draw = random.Random(seed)
-    entries: list[Entry] = []
-
-    def units() -> int:
-        return draw.choice((1, 2, 3, 5))
-
-    def place() -> dict[str, str]:
-        return draw.choice(({}, {}, {"location_id": DEFAULT}, {"location_id": A}, {"location_id": B}))
-
-    def item(quantity: int, **more: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
-        return line(draw.choice("ab"), quantity, **{**place(), **more})
-
-    for number in range(160):
-        name = {"reference_id": f"{seed}-{number}"}
-        order = {**name, "order_id": f"O{draw.randrange(6)}"}
-        told = {"line_id": draw.choice(("1", "2")), "quantity": units()}
-        counted = {**item(1), "counted": units(), "location_id": A}
-        moves = {"from_location_id": draw.choice((A, B, DEFAULT)), "to_location_id": draw.choice((A, B))}
-        mode = draw.choice(("sale", "reserve"))
-        topic, fields = draw.choice(
-            (
-                ("restock", {**name, "lines": [item(units() * 4, unit_cost=f"{units()}.50")]}),
-                ("restock", {**name, "lines": [item(units() * 2)]}),
-                ("order-placed", {**order, "mode": mode, "lines": [item(units()), item(units())]}),
-                ("order-placed", {**order, "mode": mode, "lines": [item(units()), item(units())]}),
-                ("order-cancelled", {**order, "lines": [told]}),
-                ("order-cancelled", order if number % 4 == 0 else {**order, "lines": [told]}),
-                ("order-fulfilled", {**order, "lines": [{**told, **place()}]}),
-                ("return-received", {**order, "lines": [{**told, **place(), "condition": "damaged"}]}),
-                ("return-received", {**order, "lines": [told]}),
-                ("stock-adjustment", {**name, "type": "reserved", "lines": [item(units())]}),
-                ("stock-adjustment", {**name, "type": "unreserved", "lines": [item(units())]}),
-                ("stock-adjustment", {**name, "type": "damage", "lines": [item(units())]}),
-                ("stock-count", {**name, "lines": [counted]}),
-                ("stock-count", {**name, "lines": [{**counted, "counted_at_version": draw.randrange(12)}]}),
-                ("stock-transfer", {**name, **moves, "lines": [item(units())]}),
-            )
-        )
-        entries.append(message(topic, **fields))
-    return entries
-
-
 OF_ITEMS: Final = (
     "SELECT to_jsonb(t) - 'item_id' - 'movement_id' FROM stock.{} t JOIN stock.items i USING (item_id) "
     "ORDER BY i.product_id, {}"
@@ -139,7 +91,7 @@ async def _state(connection: asyncpg.Connection) -> list[list[Any]]:
 async def test_one_batch_or_one_by_one_end_in_the_same_rows(
     worker: asyncpg.Connection, new_database: Callable[[], str], seed: int
 ) -> None:
-    entries = _history(seed)
+    entries = history(seed)
     whole = await tell(worker, *entries)
     other = await connect(new_database(), "stock_worker")
     policy = Policy()

@@ -6,12 +6,14 @@ Words, progress and warnings go to stderr. A reader that goes away (`| head`) en
 import json
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.progress import TaskID
 
     from stock_worker.settings import Settings
 
@@ -74,6 +76,24 @@ def give_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     console().print(table)
+
+
+@contextmanager
+def progress() -> "Iterator[Callable[[str, int], None]]":
+    """Show on stderr, where that is a terminal, how far something of unknown length has come, one line a phase."""
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415 - slow to import
+
+    shown = console(words=True)
+    columns = (SpinnerColumn(), TextColumn("{task.description:12} {task.completed:,.0f}"), TimeElapsedColumn())
+    with Progress(*columns, console=shown, disable=not shown.is_terminal) as bars:
+        phases: dict[str, TaskID] = {}
+
+        def say(phase: str, done: int) -> None:
+            if phase not in phases:
+                phases[phase] = bars.add_task(phase, total=None)
+            bars.update(phases[phase], completed=done)
+
+        yield say
 
 
 def console(*, words: bool = False) -> "Console":

@@ -42,13 +42,13 @@ GRANT UPDATE (settled_at, settled_by, settlement)
     TO stock_worker;
 GRANT SELECT, INSERT, UPDATE
     ON stock.locations, stock.items, stock.location_stock, stock.orders, stock.order_lines, stock.products,
-       stock.site_settings, stock.daily_totals, stock.watermarks, stock.relay_shards
+       stock.site_settings, stock.watermarks, stock.relay_shards
     TO stock_worker;
 GRANT SELECT, INSERT, DELETE
     ON stock.parked_commands, stock.outbox
     TO stock_worker;
 GRANT SELECT, INSERT, UPDATE, DELETE
-    ON stock.alert_rules, stock.reevaluations
+    ON stock.alert_rules, stock.reevaluations, stock.daily_totals
     TO stock_worker;
 
 GRANT SELECT

@@ -1,0 +1,67 @@
+"""`rebuild`: what follows from the ledger is computed again; a good history has nothing to rebuild."""
+
+from collections.abc import AsyncIterator
+
+import asyncpg
+import pytest
+import pytest_asyncio
+
+from stock_worker.audit.drift import Kind
+from stock_worker.audit.rebuild import rebuild
+from stock_worker.audit.verify import verify
+from stock_worker.handle import Policy, expire, handle_batch
+from stock_worker.store.engine import connect
+from tests.store.histories import NOON, history
+
+DAMAGE = {
+    "counters of an item": ("UPDATE stock.items SET on_hand = on_hand + 3, version = version + 1", Kind.ITEM_COUNTERS),
+    "costs of an item": ("UPDATE stock.items SET average_cost = 99, costed_quantity = 0", Kind.ITEM_COUNTERS),
+    "net sales": ("UPDATE stock.items SET net_sold = net_sold - 1", Kind.ITEM_COUNTERS),
+    "counters of places": ("UPDATE stock.location_stock SET on_hand = on_hand - 1", Kind.LOCATION_COUNTERS),
+    "holds": ("UPDATE stock.location_stock SET held = reserved, on_hand = on_hand + 1", Kind.LOCATION_COUNTERS),
+    "a place that is lost": ("DELETE FROM stock.location_stock WHERE on_hand <> 0", Kind.LOCATION_COUNTERS),
+    "days": ("UPDATE stock.daily_totals SET movements = movements + 1, units_in = 7", Kind.DAILY_TOTALS),
+    "days that are lost": ("DELETE FROM stock.daily_totals WHERE type = 'sale'", Kind.DAILY_TOTALS),
+    "places of lines": (
+        """UPDATE stock.order_lines SET allocations = '[["a0000000-0000-4000-8000-00000000000a",1,0]]'""",
+        Kind.LINE_ALLOCATIONS,
+    ),
+}
+
+
+@pytest_asyncio.fixture
+async def worker(database: str) -> AsyncIterator[asyncpg.Connection]:
+    """A connection as the worker's, plans free."""
+    connection = await connect(database, "stock_worker", plans="free")
+    yield connection
+    await connection.close()
+
+
+def silent(_phase: str, _done: int) -> None:
+    return
+
+
+@pytest.mark.parametrize("seed", range(100, 106))
+async def test_a_good_history_has_nothing_to_rebuild(worker: asyncpg.Connection, seed: int) -> None:
+    policy, entries = Policy(), history(seed, expiries=True)
+    for start in range(0, len(entries), 20):
+        await handle_batch(worker, entries[start : start + 20], policy, clock=NOON)
+    await expire(worker, policy, NOON.replace(hour=18), 3, clock=NOON.replace(hour=18))
+    assert await rebuild(worker, dry_run=True, say=silent) == []
+
+
+@pytest.mark.parametrize(("damage", "kind"), DAMAGE.values(), ids=list(DAMAGE))
+async def test_what_was_damaged_is_rebuilt(worker: asyncpg.Connection, database: str, damage: str, kind: Kind) -> None:
+    await handle_batch(worker, history(7), Policy(), clock=NOON)
+    owner = await connect(database, None)
+    await owner.execute("ALTER TABLE stock.items NO FORCE ROW LEVEL SECURITY")
+    for table in ("location_stock", "daily_totals", "order_lines"):
+        await owner.execute(f"ALTER TABLE stock.{table} NO FORCE ROW LEVEL SECURITY")
+    await owner.execute(damage)
+    await owner.close()
+    found = {drift.kind for drift in await rebuild(worker, dry_run=True, say=silent)}
+    assert kind in found
+    assert await verify(worker) != []
+    assert {drift.kind for drift in await rebuild(worker, dry_run=False, say=silent)} == found
+    assert await rebuild(worker, dry_run=True, say=silent) == []
+    assert await verify(worker) == []

@@ -296,7 +296,7 @@ WORKER_MAY = {
     "site_settings": "SELECT INSERT UPDATE",
     "reevaluations": "SELECT INSERT UPDATE DELETE",
     "dismissals": "SELECT INSERT",
-    "daily_totals": "SELECT INSERT UPDATE",
+    "daily_totals": "SELECT INSERT UPDATE DELETE",
     "watermarks": "SELECT INSERT UPDATE",
     "dead_letters": "SELECT INSERT",
     "relay_shards": "SELECT INSERT UPDATE",

@@ -33,9 +33,11 @@ async def rebuild(
 
     `connection` acts as stock_worker and is in no transaction. Raises asyncpg errors as they are.
     """
-    drifts = await _portions(connection, "lock_items", site_id, ITEMS_AT_ONCE, _items(dry_run=dry_run), "items", say)
+    drifts = await _portions(
+        connection, SQL["lock_items"], site_id, ITEMS_AT_ONCE, _items(dry_run=dry_run), "items", say
+    )
     return drifts + await _portions(
-        connection, "lock_orders", site_id, ORDERS_AT_ONCE, _orders(dry_run=dry_run), "orders", say
+        connection, SQL["lock_orders"], site_id, ORDERS_AT_ONCE, _orders(dry_run=dry_run), "orders", say
     )
 
 
@@ -52,7 +54,7 @@ async def _portions(
     after = done = 0
     while True:
         async with connection.transaction(isolation="read_committed"):
-            ids = [row[0] for row in await connection.fetch(SQL[lock], site_id, after, at_once)]
+            ids = [row[0] for row in await connection.fetch(lock, site_id, after, at_once)]
             if not ids:
                 return drifts
             drifts += await work(connection, ids)
@@ -66,8 +68,8 @@ def _items(*, dry_run: bool) -> Callable[["asyncpg.Connection", list[int]], Any]
         places = await connection.fetch(SQL["places"], ids)
         days = await connection.fetch(SQL["days"], ids)
         if not dry_run:
-            await _write(connection, "write_items", items, _ITEM)
-            await _write(connection, "write_places", places, _PLACE)
+            await _write(connection, SQL["write_items"], items, _ITEM)
+            await _write(connection, SQL["write_places"], places, _PLACE)
             wrong = [row["item_id"] for row in days]
             if wrong:
                 await connection.execute(SQL["forget_days"], wrong)
@@ -115,7 +117,7 @@ async def _write(
 ) -> None:
     if rows:
         columns = [[row[name] for row in rows] for name in names]
-        await connection.execute(SQL[statement], *columns)
+        await connection.execute(statement, *columns)
 
 
 def _drift(kind: Kind, row: "asyncpg.Record", law: str) -> Drift:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from stock_worker import __version__
-from stock_worker.cli import demo, doctor, emit, migrate, rebuild, run, tail, terminal, topics, verify
+from stock_worker.cli import demo, doctor, emit, explain, migrate, rebuild, run, tail, terminal, topics, verify
 
 app = typer.Typer(
     name="stock-worker",
@@ -25,6 +25,7 @@ app.command("doctor")(doctor.doctor)
 app.command("emit")(emit.emit)
 app.command("tail")(tail.tail)
 app.command("verify")(verify.verify)
+app.command("explain")(explain.explain)
 app.command("rebuild")(rebuild.rebuild)
 
 

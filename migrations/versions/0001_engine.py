@@ -85,6 +85,7 @@ TABLES = (
         CONSTRAINT items_never_moved_hold_nothing CHECK (version > 0 OR (on_hand = 0 AND reserved = 0))
     ) WITH (fillfactor = 70)
     """,
+    "CREATE INDEX items_alerts ON stock.items (site_id, alert_id) WHERE alert_id IS NOT NULL",
     """
     CREATE TABLE stock.location_stock (
         item_id bigint NOT NULL,
@@ -106,6 +107,7 @@ TABLES = (
         CONSTRAINT location_stock_reorder_point_is_a_count CHECK (reorder_point >= 0)
     ) WITH (fillfactor = 70)
     """,
+    "CREATE INDEX location_stock_by_location ON stock.location_stock (site_id, location_id, item_id)",
     """
     CREATE TABLE stock.movements (
         item_id bigint NOT NULL,

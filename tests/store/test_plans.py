@@ -41,6 +41,7 @@ KNOWN_NOT_TO_GROW = {"watermarks", "relay_shards", "alembic_version"}
 MAY_SCAN = {
     "gauges.alert_items": "a gauge of all items, which bounds how often it runs by how long it took",
     "gauges.parked_commands": "a gauge of all that is parked, from an index alone",
+    "locations.take_turn": "it is a lock and has no plan",
     "sweeper.fence_jobs": "jobs are few: one a change of a rule or setting, and each is removed when it is done",
     "verify": "an audit reads everything, or one slice of it",
 }

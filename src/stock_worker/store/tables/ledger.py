@@ -107,6 +107,8 @@ items = Table(
         name="items_moved_if_and_only_if_versioned",
     ),
     CheckConstraint("version > 0 OR (on_hand = 0 AND reserved = 0)", name="items_never_moved_hold_nothing"),
+    # An alert's item, also after the alert has ended: its ids are one series. It changes with the level alone.
+    Index("items_alerts", "site_id", "alert_id", postgresql_where=text("alert_id IS NOT NULL")),
     postgresql_with=HOT,
 )
 
@@ -127,6 +129,8 @@ location_stock = Table(
     CheckConstraint(f"on_hand {COUNTER} AND reserved {COUNTER}", name="location_stock_counters_are_bounded"),
     CheckConstraint("held BETWEEN 0 AND reserved", name="location_stock_held_is_a_part_of_reserved"),
     CheckConstraint("reorder_point >= 0", name="location_stock_reorder_point_is_a_count"),
+    # What lies at a place: is it empty? None of the columns ever changes, so updates of counters stay heap-only.
+    Index("location_stock_by_location", "site_id", "location_id", "item_id"),
     postgresql_with=HOT,
 )
 

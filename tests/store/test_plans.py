@@ -43,6 +43,7 @@ MAY_SCAN = {
     "gauges.parked_commands": "a gauge of all that is parked, from an index alone",
     "locations.take_turn": "it is a lock and has no plan",
     "sweeper.fence_jobs": "jobs are few: one a change of a rule or setting, and each is removed when it is done",
+    "imports.skus": "an import looks up every sku of one site, once, by a person",
     "verify": "an audit reads everything, or one slice of it",
 }
 """Statements, or whole files, that are not on the hot path, and why they may read a table from end to end."""

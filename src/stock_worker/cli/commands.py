@@ -6,7 +6,20 @@ from typing import Annotated
 import typer
 
 from stock_worker import __version__
-from stock_worker.cli import demo, doctor, emit, explain, migrate, rebuild, run, tail, terminal, topics, verify
+from stock_worker.cli import (
+    demo,
+    doctor,
+    emit,
+    explain,
+    import_file,
+    migrate,
+    rebuild,
+    run,
+    tail,
+    terminal,
+    topics,
+    verify,
+)
 
 app = typer.Typer(
     name="stock-worker",
@@ -27,6 +40,7 @@ app.command("tail")(tail.tail)
 app.command("verify")(verify.verify)
 app.command("explain")(explain.explain)
 app.command("rebuild")(rebuild.rebuild)
+app.command("import")(import_file.import_file)
 
 
 def _print_version(wanted: bool) -> None:

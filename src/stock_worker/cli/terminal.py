@@ -96,6 +96,25 @@ def progress() -> "Iterator[Callable[[str, int], None]]":
         yield say
 
 
+@contextmanager
+def progress_of(what: str, total: int) -> "Iterator[Callable[[int], None]]":
+    """Draw a bar on stderr, where that is a terminal, for so many things."""
+    from rich.progress import (  # noqa: PLC0415 - slow to import
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    shown = console(words=True)
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=shown, disable=not shown.is_terminal) as bars:
+        task = bars.add_task(what, total=total)
+        yield lambda done: bars.update(task, completed=done)
+
+
 def console(*, words: bool = False) -> "Console":
     """Make the console of stdout, or of stderr for words and progress."""
     from rich.console import Console  # noqa: PLC0415 - slow to import

@@ -6,6 +6,7 @@ contract section 3, rule 13, decided cases.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -53,6 +54,19 @@ def decode(record: Record, topic: str) -> Entry:
         return Malformed(record, words.one_line(str(unfit)))
     except Exception as bug:  # noqa: BLE001 - a record that raises here would be met again for ever: it is set aside
         return Malformed(record, f"decoding met a bug: {type(bug).__name__}", Code.INTERNAL_ERROR)
+
+
+def command_of(document: object, topic: str, source: Source, now: datetime) -> Command | str:
+    """Read a command that came by another entrance than Kafka, as its topic's message; a text says why it is none.
+
+    `now` is when it happened, unless it says so itself.
+    """
+    timestamp_ms = int(now.timestamp() * 1000)
+    found = decode(Record(topic, 0, 0, timestamp_ms, None, orjson.dumps(document), ()), topic)
+    if isinstance(found, Command):
+        return replace(found, source=source, record=None)
+    assert isinstance(found, Malformed), "the catalog comes by Kafka alone"
+    return found.detail
 
 
 def _read(record: Record, topic: str) -> Command | ProductChanged:

@@ -14,6 +14,7 @@ from stock_worker.cli import kafka, terminal
 from stock_worker.cli.demo.figures import Figures, Reader
 from stock_worker.cli.demo.ground import Run
 from stock_worker.cli.demo.picture import Drawn, Picture, Plain, summary
+from stock_worker.cli.demo.scenes import play
 from stock_worker.cli.demo.shop import Shops
 from stock_worker.cli.demo.verdicts import as_json as summary_as_json
 from stock_worker.cli.demo.verdicts import judge
@@ -40,18 +41,23 @@ async def act(run: Run, picture: Picture, seconds: int | None, *, as_json: bool)
     async with working(run) as worker, Reader(settings, run.began) as reader:
         stocked = asyncio.Event()
         sending = asyncio.create_task(_send(settings, shops, stocked, ending))
+        scenes: asyncio.Task[list[str]] | None = None
         with picture:
             try:
                 await _opened(reader, worker, picture, ending)
                 stocked.set()
+                scenes = asyncio.create_task(play(settings))
                 until = None if seconds is None else time.monotonic() + seconds
                 while not (ending.is_set() or sending.done() or (until and time.monotonic() > until)):
                     worker.check()
                     picture.show(await reader.read(), "running")
                     await _pause(ending, picture.every_s)
+                story = await scenes
             finally:
                 ending.set()
                 await sending
+                if scenes is not None:
+                    scenes.cancel()
             figures = await _settled(reader, worker, picture)
     drifts = await check(settings.database_url, progress=False)
     for drift in drifts:
@@ -59,9 +65,12 @@ async def act(run: Run, picture: Picture, seconds: int | None, *, as_json: bool)
     first = None if reader.first_event_at is None else reader.first_event_at - run.began
     verdicts = judge(figures, len(drifts), worker.exit_code)
     if as_json:
-        terminal.give_json(summary_as_json(figures, verdicts, first))
+        terminal.give_json(summary_as_json(figures, verdicts, first) | {"story": story})
     else:
         terminal.console().print(summary(figures, verdicts, first))
+        terminal.give("")
+        for line in story:
+            terminal.give(line)
     return 0 if all(verdict.ok for verdict in verdicts) else terminal.FINDING
 
 

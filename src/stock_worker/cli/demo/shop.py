@@ -264,7 +264,7 @@ class Shops:
         count = {
             "site_id": site.site_id,
             "reference_id": f"count-{self._number}",
-            "lines": [_line(article, counted=7)],
+            "lines": [_line(article, counted=-7)],
         }
         return self._draw.choice(
             (

@@ -6,7 +6,22 @@ from typing import Annotated
 import typer
 
 from stock_worker import __version__
-from stock_worker.cli import demo, doctor, emit, explain, migrate, rebuild, run, tail, terminal, topics, verify
+from stock_worker.cli import (
+    demo,
+    doctor,
+    emit,
+    explain,
+    locations,
+    migrate,
+    rebuild,
+    rules,
+    run,
+    settings,
+    tail,
+    terminal,
+    topics,
+    verify,
+)
 
 app = typer.Typer(
     name="stock-worker",
@@ -27,6 +42,9 @@ app.command("tail")(tail.tail)
 app.command("verify")(verify.verify)
 app.command("explain")(explain.explain)
 app.command("rebuild")(rebuild.rebuild)
+app.add_typer(locations.app, name="locations")
+app.add_typer(rules.app, name="rules")
+app.add_typer(settings.app, name="settings")
 
 
 def _print_version(wanted: bool) -> None:

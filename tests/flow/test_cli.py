@@ -27,6 +27,7 @@ COMMANDS = (
     "emit",
     "tail",
     "verify",
+    "dlt",
     "locations",
     "rules",
     "settings",

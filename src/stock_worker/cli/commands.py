@@ -8,6 +8,7 @@ import typer
 from stock_worker import __version__
 from stock_worker.cli import (
     demo,
+    dlt,
     doctor,
     emit,
     explain,
@@ -42,6 +43,7 @@ app.command("tail")(tail.tail)
 app.command("verify")(verify.verify)
 app.command("explain")(explain.explain)
 app.command("rebuild")(rebuild.rebuild)
+app.add_typer(dlt.app, name="dlt")
 app.add_typer(locations.app, name="locations")
 app.add_typer(rules.app, name="rules")
 app.add_typer(settings.app, name="settings")

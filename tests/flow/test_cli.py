@@ -18,7 +18,20 @@ from stock_worker.devstack import Stack
 from tests.flow.commands import Terminal, names
 from tests.flow.running import SITE, Shop, product, restock, settings_for
 
-COMMANDS = ("run", "migrate", "topics", "demo", "doctor", "emit", "tail", "verify")
+COMMANDS = (
+    "run",
+    "migrate",
+    "topics",
+    "demo",
+    "doctor",
+    "emit",
+    "tail",
+    "verify",
+    "dlt",
+    "locations",
+    "rules",
+    "settings",
+)
 NOBODY = "127.0.0.1:1"
 
 

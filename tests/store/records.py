@@ -23,7 +23,9 @@ def line(letter: str, quantity: int, **more: object) -> dict[str, object]:
     return {"product_id": product(letter), "quantity": quantity, **more}
 
 
-def record(topic: str, value: dict[str, object] | bytes | None, headers: Iterable[tuple[str, bytes]] = ()) -> Record:
+def record(
+    topic: str, value: dict[str, object] | bytes | None, headers: Iterable[tuple[str, bytes | None]] = ()
+) -> Record:
     """A record on partition 0 of a topic; `value` is JSON unless it is bytes already."""
     body = value if isinstance(value, bytes) or value is None else json.dumps({"site_id": SITE, **value}).encode()
     return Record(topic, 0, next(_OFFSETS), 1_772_366_400_000, b"key", body, tuple(headers))

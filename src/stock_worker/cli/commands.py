@@ -8,13 +8,17 @@ import typer
 from stock_worker import __version__
 from stock_worker.cli import (
     demo,
+    dlt,
     doctor,
     emit,
     explain,
     import_file,
+    locations,
     migrate,
     rebuild,
+    rules,
     run,
+    settings,
     tail,
     terminal,
     topics,
@@ -41,6 +45,10 @@ app.command("verify")(verify.verify)
 app.command("explain")(explain.explain)
 app.command("rebuild")(rebuild.rebuild)
 app.command("import")(import_file.import_file)
+app.add_typer(dlt.app, name="dlt")
+app.add_typer(locations.app, name="locations")
+app.add_typer(rules.app, name="rules")
+app.add_typer(settings.app, name="settings")
 
 
 def _print_version(wanted: bool) -> None:

@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -60,7 +61,12 @@ def give(text: str) -> None:
 
 def give_json(data: object) -> None:
     """Give one JSON document on one line."""
-    give(json.dumps(data, ensure_ascii=False, default=str))
+    give(json.dumps(data, ensure_ascii=False, default=spelled))
+
+
+def spelled(value: object) -> str:
+    """Spell what JSON has no type for; times as events have them."""
+    return value.isoformat().replace("+00:00", "Z") if isinstance(value, datetime) else str(value)
 
 
 def give_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

@@ -14,6 +14,9 @@ class Why(StrEnum):
     NOT_EMPTY = "not_empty"
     NOT_ACTIVE = "not_active"
     STALE = "stale"
+    SETTLED = "settled"
+    UNFIT = "unfit"
+    KNOWN = "known"
     BUSY = "busy"
 
 

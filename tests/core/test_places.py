@@ -2,7 +2,7 @@
 
 import pytest
 
-from stock_worker.core.model import Line, MovementType, OutcomeKind
+from stock_worker.core.model import Line, Mode, MovementType, OutcomeKind
 from stock_worker.core.refusals import Code
 from stock_worker.core.state import Changes, World
 from tests.core.shop import (
@@ -218,6 +218,38 @@ def test_section_5_what_takes_opens_nothing(kind: MovementType, code: str, refus
     opened = shop(A=3)
     (outcome,) = run(opened, adjust(kind, at(code, 1), ref="x"))
     assert outcome.code is refusal
+
+
+@pytest.mark.parametrize(
+    ("kind", "quantity", "code"),
+    [
+        ("adjustment", -1, Code.INACTIVE_LOCATION),
+        ("damage", 1, Code.INACTIVE_LOCATION),
+        ("unreserved", 1, Code.INACTIVE_LOCATION),
+        ("adjustment", 1, Code.VERSION_CONFLICT),
+        ("restock", 1, Code.VERSION_CONFLICT),
+    ],
+)
+def test_section_5_a_place_that_cannot_be_used_comes_before_a_stale_version(
+    kind: str, quantity: int, code: Code
+) -> None:
+    opened = shop(A=3)
+    (outcome,) = run(opened, adjust(MovementType(kind), at("C", quantity, expected_version=9), ref="x"))
+    assert outcome.code is code
+
+
+def test_rule_11_where_each_line_stands_alone_an_untracked_one_is_accepted() -> None:
+    opened = hold_to(shop(A=3), "b", tracked=False)
+    (outcome,) = run(opened, adjust(MovementType.DAMAGE, at("A", 9), line("b", 1), ref="x", atomic=False))
+    assert (outcome.kind, len(outcome.rejected), outcome.movements) == (OutcomeKind.PARTLY_APPLIED, 1, ())
+
+
+def test_rule_3_lines_of_a_fulfilment_that_name_a_location_come_first() -> None:
+    opened = shop(A=3)
+    lines = (at(None, 2, line_id="1"), at("B", 2, line_id="1"))
+    *_, outcome = run(opened, place("O", at("A", 3), mode=Mode.RESERVE), fulfil("O", *lines, ref="f"))
+    assert outcome.code is Code.EXCEEDS_PLACED
+    assert [told.location_id for told in outcome.rejected] == [None], "the second line was decided before"
 
 
 # ------------------------------------------------------------------ transfers

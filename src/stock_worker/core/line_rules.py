@@ -95,7 +95,7 @@ def _change(world: World, command: Command, rule: LineRule) -> Outcome:
         return PARKED
     draft = Draft(world, command, order)
     refused: list[Refused] = []
-    for line in command.lines or ():
+    for line in sorted(command.lines or (), key=lambda line: line.location_id is None):
         found = find_line(order, line)
         if found is None:
             refused.append(Refused(line, Code.UNKNOWN_LINE))

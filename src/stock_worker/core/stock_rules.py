@@ -47,20 +47,27 @@ def each_line(world: World, command: Command, rule: LineRule) -> Outcome:
         item = world.items[ItemKey(command.site_id, line.product_id, line.variant_id)]
         if not item.policy.tracked:
             continue
-        refusal = _stale(draft, item, line) or rule(draft, item, line)
+        refusal = _before_the_rule(draft, item, line) or rule(draft, item, line)
         if refusal is not None:
             refused.append(refusal)
     draft.effective = bool(draft.steps)
-    if not refused or command.atomic or not draft.steps:
+    if not refused or command.atomic or len(refused) == len(command.lines or ()):
         return concluded(draft, refused)
     told, booked = rejected(refused), concluded(draft, [])
     return Outcome(OutcomeKind.PARTLY_APPLIED, told.code, told.message, told.rejected, booked.movements)
 
 
-def _stale(draft: Draft, item: Item, line: Line) -> Refused | None:
-    """Compare with the version before the command: its own earlier lines do not make a line stale."""
+def _before_the_rule(draft: Draft, item: Item, line: Line) -> Refused | None:
+    """Compare with the version before the command: its own earlier lines do not make a line stale.
+
+    A place that cannot be used is told first (section 5); an inflow would open it.
+    """
     if line.expected_version is None or line.expected_version == item.version:
         return None
+    kind, quantity = draft.command.adjustment, line.quantity or 0
+    brings = kind in (MovementType.RESTOCK, MovementType.RETURN) or (kind is MovementType.ADJUSTMENT and quantity > 0)
+    if not brings and (refusal := refusal_of(draft, item, line, line.location_id)):
+        return refusal
     return Refused(line, Code.VERSION_CONFLICT, available_to(draft, item, line), detail=f"version is {item.version}")
 
 

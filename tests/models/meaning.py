@@ -5,9 +5,11 @@ Absent and null are alike, contract defaults are filled in, site defaults are no
 """
 
 import json
+from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any, Final
 
-Reference = tuple[str, str]
+from tests.models.words import Reference
 
 SIGNED: Final = "adjustment"
 ALIASES: Final = {
@@ -24,6 +26,8 @@ REFERENCE_TYPES: Final = {
     "return-received": "return",
     "restock": "restock",
     "stock-adjustment": "adjustment",
+    "stock-count": "count",
+    "stock-transfer": "transfer",
 }
 FIELDS: Final = {
     "order-placed": ("order_id", "mode", "expires_at", "amend", "lines"),
@@ -32,6 +36,8 @@ FIELDS: Final = {
     "return-received": ("order_id", "lines"),
     "restock": ("lines",),
     "stock-adjustment": ("type", "atomic", "lines"),
+    "stock-count": ("lines",),
+    "stock-transfer": (),
 }
 LINE_FIELDS: Final = {
     "order-placed": ("location_ids",),
@@ -40,6 +46,8 @@ LINE_FIELDS: Final = {
     "return-received": ("condition",),
     "restock": ("unit_cost", "currency"),
     "stock-adjustment": ("expected_version",),
+    "stock-count": ("counted", "counted_at_version"),
+    "stock-transfer": (),
 }
 IDENTITIES: Final = ("line_id", "product_id", "variant_id", "location_id", "quantity")
 
@@ -53,8 +61,11 @@ def reference_of(topic: str, value: dict[str, Any]) -> Reference:
 def meaning_of(topic: str, value: dict[str, Any]) -> str:
     """The canonical text of a command, without its reference."""
     meant = {name: value.get(name) for name in FIELDS[topic]}
+    if topic == "stock-transfer":
+        meant = {name: value[name].lower() for name in ("from_location_id", "to_location_id")}
     if topic == "order-placed":
         meant["amend"] = bool(value.get("amend"))
+        meant["expires_at"] = instant(value.get("expires_at"))
     if topic == "stock-adjustment":
         meant["type"] = canonical_type(value["type"])
         meant["atomic"] = value.get("atomic") is not False
@@ -63,6 +74,11 @@ def meaning_of(topic: str, value: dict[str, Any]) -> str:
         kind = str(meant.get("type", SIGNED))
         meant["lines"] = [_line(topic, kind, number, line) for number, line in enumerate(lines, 1)]
     return json.dumps([topic, meant], sort_keys=True, default=str)
+
+
+def instant(text: str | None) -> datetime | None:
+    """A moment, whatever offset it was told with."""
+    return None if text is None else datetime.fromisoformat(text).astimezone(UTC)
 
 
 def canonical_type(text: str) -> str:
@@ -78,6 +94,10 @@ def _line(topic: str, kind: str, number: int, line: dict[str, Any]) -> dict[str,
         meant["quantity"] = int(meant["quantity"]) if kind == SIGNED else abs(int(meant["quantity"]))
     if topic == "order-placed":
         meant["line_id"] = meant["line_id"] or str(number)
+        allowed = meant["location_ids"]
+        meant["location_ids"] = None if allowed is None else sorted({place.lower() for place in allowed})
+    if meant.get("unit_cost") is not None:
+        meant["unit_cost"] = str(Decimal(meant["unit_cost"]).normalize())
     if topic == "return-received":
         meant["condition"] = meant["condition"] or "sellable"
     return meant

@@ -1,82 +1,119 @@
-"""What one command would do to stock. Law: nothing of it counts until the model takes it over."""
+"""What one command would do. Law: nothing of it counts until the model takes it over, and a line that fails does none.
 
-from collections.abc import Mapping
-from typing import Any, Final, NamedTuple
+Lines are decided one after the other, each on what the one before left (contract rule 3).
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from decimal import Decimal
+from typing import Any, Final
+
+from tests.models.costs import NO_COST, Cost, Value, inflow, outflow
+from tests.models.places import Book
+from tests.models.words import Failed, Item, Moved, Refused
 
 MAX_COUNTER: Final = 10**15
+HOLDING: Final = ("reserved", "unreserved")
+"""The types that move the reserved counter; every other moves on_hand."""
 
-Item = tuple[str, str | None]
-
-
-class Moved(NamedTuple):
-    """One movement: its item, its type, its signed effect on available, and the line_id that it tells."""
-
-    item: Item
-    type: str
-    quantity: int
-    line: str | None = None
-
-
-class Alert(NamedTuple):
-    """One change of an item's level."""
-
-    item: Item
-    previous: str
-    level: str
-
-
-class Failed(NamedTuple):
-    """One failing line by its 0-based position: what was asked and by how much it fell short, where that is told."""
-
-    position: int
-    code: str
-    requested: int | None = None
-    shortfall: int | None = None
+Line = dict[str, Any]
 
 
 class Trial:
-    """What one command would do: nothing of it counts until the model takes it over."""
+    """A copy of the book and of an order's lines, with the rows that brought it to what it is."""
 
-    def __init__(self, left: Mapping[Item, int]) -> None:
-        self.left = left
-        self.on_hand: dict[Item, int] = {}
-        self.moved: list[Moved] = []
+    def __init__(self, book: Book, lines: dict[str, Line] | None = None) -> None:
+        self.book = book.copy()
+        self.lines = copy_of_lines(lines or {})
+        self.rows: list[Moved] = []
         self.failed: list[Failed] = []
+        self.accepted = 0
         self.changed = False
+        """Whether a total of a tracked line changed, even if nothing moved."""
 
-    def stock(self, item: Item) -> int:
-        """What the lines before this one left."""
-        return self.on_hand.get(item, self.left.get(item, 0))
-
-    def move(self, position: int, item: Item, kind: str, quantity: int, line: str | None = None) -> None:
-        """Book a row, unless a counter would leave its bounds."""
-        after = self.stock(item) + quantity
-        if abs(after) > MAX_COUNTER:
-            self.fail(position, "counter_overflow")
-        elif quantity:
-            self.on_hand[item] = after
-            self.moved.append(Moved(item, kind, quantity, line))
-
-    def take(self, position: int, item: Item, kind: str, quantity: int, line: str | None = None) -> None:
-        """Book an outflow that needs stock: available must not fall below 0, nor on_hand, which here is the same."""
-        could = max(self.stock(item), 0)
-        if quantity > could:
-            self.fail(position, "insufficient_stock", quantity, quantity - could)
+    @contextmanager
+    def line(self, position: int) -> Iterator[None]:
+        """Decide one line: what it did is undone if it is refused."""
+        before = self.book.copy(), copy_of_lines(self.lines), len(self.rows), self.changed
+        try:
+            yield
+        except Refused as refused:
+            self.book, self.lines, rows, self.changed = before
+            del self.rows[rows:]
+            self.failed.append(Failed(position, *refused.told))
         else:
-            self.move(position, item, kind, -quantity, line)
+            self.accepted += 1
 
-    def fail(self, position: int, code: str, requested: int | None = None, shortfall: int | None = None) -> None:
-        """Note that a line is refused."""
-        self.failed.append(Failed(position, code, requested, shortfall))
+    def move(
+        self, item: Item, place: str, kind: str, quantity: int, line_id: str | None = None, cost: Cost = NO_COST
+    ) -> None:
+        """Book a row; `quantity` is the signed effect on available."""
+        if not quantity:
+            return
+        value, on_hand = self._value(item), self.book.all_on_hand(item)
+        if kind in HOLDING:
+            self._count(item, place, 0, -quantity)
+            self._row(item, place, kind, quantity, line_id)
+            return
+        used = False
+        if quantity > 0:
+            value, used = inflow(value, on_hand, quantity, cost)
+        else:
+            value = outflow(value, on_hand, -quantity)
+        self.book.value[item] = value
+        self._count(item, place, quantity, 0)
+        ignored = cost.unit_cost is not None and not used
+        shown = cost.unit_cost if used else None if ignored else value.average
+        self._row(item, place, kind, quantity, line_id, shown, ignored=ignored)
+
+    def hold(self, item: Item, place: str, quantity: int, line_id: str | None) -> None:
+        """Book a manual hold, or with a negative quantity its release."""
+        self.move(item, place, "reserved" if quantity > 0 else "unreserved", -quantity, line_id)
+        self.book.held[item, place] = self.book.held.get((item, place), 0) + quantity
+
+    def transfer(self, item: Item, source: str, target: str, quantity: int, line_id: str | None) -> None:
+        """Book units out of one location and into another; they take their value with them."""
+        value = self._value(item)
+        self.move(item, source, "transfer", -quantity, line_id)
+        self.book.value[item] = value
+        self._count(item, target, quantity, 0)
+        self._row(item, target, "transfer", quantity, line_id, value.average)
+
+    def _value(self, item: Item) -> Value:
+        return self.book.value.get(item, Value())
+
+    def _count(self, item: Item, place: str, on_hand: int, reserved: int) -> None:
+        book, spot = self.book, (item, place)
+        book.on_hand[spot] = book.on_hand.get(spot, 0) + on_hand
+        book.reserved[spot] = book.reserved.get(spot, 0) + reserved
+        counters = (book.on_hand[spot], book.reserved[spot], book.all_on_hand(item), book.all_reserved(item))
+        if any(abs(counter) > MAX_COUNTER for counter in counters):
+            raise Refused("counter_overflow")
+
+    def _row(
+        self,
+        item: Item,
+        place: str,
+        kind: str,
+        quantity: int,
+        line_id: str | None,
+        unit_cost: Decimal | None = None,
+        *,
+        ignored: bool = False,
+    ) -> None:
+        on_hand, reserved = self.book.all_on_hand(item), self.book.all_reserved(item)
+        cost = unit_cost, ignored
+        self.rows.append(Moved(item, place, kind, quantity, line_id, *cost, on_hand, reserved, *self._value(item)))
 
 
-def take_back(trial: Trial, position: int, item: Item, asked: dict[str, Any], line: str | None = None) -> None:
-    """Book goods that came back; damaged ones leave at once, whatever stock there is: they are a fact."""
-    trial.move(position, item, "return", asked["quantity"], line)
-    if asked.get("condition") == "damaged":
-        trial.move(position, item, "damage", -asked["quantity"], line)
+def copy_of_lines(lines: dict[str, Line]) -> dict[str, Line]:
+    """Order lines that share nothing that changes."""
+    return {
+        name: {field: list(value) if isinstance(value, list) else value for field, value in line.items()}
+        for name, line in lines.items()
+    }
 
 
-def item_of(line: dict[str, Any]) -> Item:
+def item_of(line: Line) -> Item:
     """What a line counts."""
     return line["product_id"], line.get("variant_id")

@@ -12,9 +12,10 @@ from itertools import count
 from typing import Any, Final
 from uuid import UUID, uuid5
 
-from tests.models.meaning import Reference, reference_of
-from tests.models.stock_model import Expected, StockModel, level_of
-from tests.models.trial import Item
+from tests.models.levels import level_of
+from tests.models.meaning import reference_of
+from tests.models.stock_model import StockModel
+from tests.models.words import Expected, Item, Reference
 from tests.oracle.records import Headers, Seen, Sent
 
 PARTITIONS: Final = 3
@@ -44,7 +45,7 @@ class Shop:
             self._tell_levels()
         for site, reference in list(self.parked)[::2]:
             record = self.parked.pop((site, reference))
-            self._tell(site, record, reference, self.models[site].end_parked(reference))
+            self._tell(site, record, reference, self.models[site].end_parked(reference, NOON))
         self._tell_levels()
 
     def _send(self, record: Sent) -> Sent:
@@ -60,7 +61,7 @@ class Shop:
         assert record.value is not None
         value = json.loads(record.value)
         site, reference = value["site_id"].lower(), reference_of(record.topic, value)
-        expected = self.models[site].apply(record.topic, value)
+        expected = self.models[site].apply(record.topic, value, NOON)
         if expected.outcome == "parked":
             self.parked[site, reference] = record
         elif expected.outcome == "conflict":
@@ -121,7 +122,7 @@ class Shop:
                     "reference_type": reference[0],
                     "reference_id": reference[1],
                     "order_id": order if placed else None,
-                    "line_id": moved.line,
+                    "line_id": moved.line_id,
                     "recorded_at": (NOON + timedelta(seconds=len(self.seen))).isoformat(),
                 }
             )

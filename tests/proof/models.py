@@ -12,16 +12,22 @@ from contextlib import contextmanager
 from typing import Final
 
 from stock_worker.devstack import Stack
+from tests.core.histories import WORDS
 from tests.core.test_rule_5_brute_force import stocked
-from tests.core.test_state_machine import STEPS, WORDS, ProductAgainstModel, agree
-from tests.models.brute_force import DEPTH, MULTISETS, ORDERS, walk
+from tests.core.test_state_machine import STEPS, ProductAgainstModel, agree
+from tests.models.brute_force import RESERVE, SALE, walk
 from tests.proof.part import Report, Say, Table
 
 RUNS: Final = 2_000
 OFTEN: Final = 100
 
 
-async def run(_: Stack, say: Say, runs: int = RUNS, depth: int = DEPTH) -> Report:
+HALVES: Final = {"sale": SALE, "reserve": RESERVE}
+ORDERS: Final = sum(half.orders() for half in HALVES.values())
+MULTISETS: Final = sum(half.multisets() for half in HALVES.values())
+
+
+async def run(_: Stack, say: Say, runs: int = RUNS, depth: int | None = None) -> Report:
     """Search both, and count what was tried."""
     loop = asyncio.get_running_loop()
     with _two_processes() as pool:
@@ -63,12 +69,18 @@ def _two_processes() -> Iterator[ProcessPoolExecutor]:
             raise
 
 
-def every_order(depth: int) -> tuple[int, int, int, list[str]]:
-    """Walk the product's core through every order of up to `depth` commands."""
+def every_order(depth: int | None) -> tuple[int, int, int, list[str]]:
+    """Walk the product's core through every order of up to `depth` commands (None: each mode's own), in both modes."""
     gc.disable()  # the copies have no cycles, and the process ends with this
-    report = walk(stocked(), depth)
-    contradictions = [f"rule 5: {' '.join(names)}: {one} and {other}" for names, one, other in report.contradictions]
-    return report.orders, len(report.multisets), report.free, contradictions
+    reports = {name: walk(stocked(half), half, depth) for name, half in HALVES.items()}
+    contradictions = [
+        f"rule 5, mode {name}: {' '.join(names)}: {one} and {other}"
+        for name, report in reports.items()
+        for names, one, other in report.contradictions
+    ]
+    found = reports.values()
+    orders, free = sum(report.orders for report in found), sum(report.free for report in found)
+    return orders, sum(len(report.multisets) for report in found), free, contradictions
 
 
 def histories(runs: int) -> tuple[int, int, Mapping[str, int], list[str]]:

@@ -9,7 +9,7 @@ from typing import Final
 
 from stock_worker.core.booking import Draft
 from stock_worker.core.lines import Refused, available_to, concluded, move, rejected, short
-from stock_worker.core.model import Command, ItemKey, Line, MovementType, Outcome, OutcomeKind
+from stock_worker.core.model import Command, CommandKind, ItemKey, Line, MovementType, Outcome, OutcomeKind
 from stock_worker.core.places import Part, holding, inflow_place, promise_at, refusal_of
 from stock_worker.core.refusals import Code
 from stock_worker.core.state import Item, World
@@ -42,7 +42,8 @@ def each_line(world: World, command: Command, rule: LineRule) -> Outcome:
     """Decide the lines one after the other, those that name a location first, and book them."""
     draft = Draft(world, command)
     refused: list[Refused] = []
-    for line in sorted(command.lines or (), key=lambda line: line.location_id is None):
+    located = command.kind is not CommandKind.TRANSFER
+    for line in sorted(command.lines or (), key=lambda line: located and line.location_id is None):
         assert line.product_id is not None
         item = world.items[ItemKey(command.site_id, line.product_id, line.variant_id)]
         if not item.policy.tracked:

@@ -14,7 +14,7 @@ from stock_worker.core.costing import flow_in, flow_out
 from stock_worker.core.ids import numbered, series
 from stock_worker.core.levels import evaluate, tell_level
 from stock_worker.core.model import MAX_COUNTER, Command, Line, Movement, MovementType
-from stock_worker.core.state import Allocation, Item, Location, Order, OrderLine, Place, Site, World
+from stock_worker.core.state import Item, Location, Order, OrderLine, Place, Site, World
 
 RESERVED, UNRESERVED = MovementType.RESERVED, MovementType.UNRESERVED
 SALE, RETURN, TRANSFER = MovementType.SALE, MovementType.RETURN, MovementType.TRANSFER
@@ -52,7 +52,8 @@ class Draft:
     lines: dict[str, OrderLine] = field(default_factory=dict)
     opened: dict[str, Location] = field(default_factory=dict)
     counted: list[tuple[Item, str]] = field(default_factory=list)
-    _available: dict[int, int] = field(default_factory=dict)
+    _on_hand: dict[int, int] = field(default_factory=dict)
+    _reserved: dict[int, int] = field(default_factory=dict)
     _on_hand_at: dict[tuple[int, str], int] = field(default_factory=dict)
     _reserved_at: dict[tuple[int, str], int] = field(default_factory=dict)
     _held_at: dict[tuple[int, str], int] = field(default_factory=dict)
@@ -69,7 +70,7 @@ class Draft:
             assert self.order is not None
             kept = self.order.lines[line_id]
             line = self.lines[line_id] = replace(
-                kept, allocations=[_copy(each) for each in kept.allocations], versions=kept.versions.copy()
+                kept, allocations=[replace(each) for each in kept.allocations], versions=kept.versions.copy()
             )
         return line
 
@@ -86,7 +87,7 @@ class Draft:
 
     def available(self, item: Item) -> int:
         """The item's available as the steps so far would leave it."""
-        return item.on_hand - item.reserved + self._available.get(item.item_id, 0)
+        return self._on_hand_of(item) - self._reserved_of(item)
 
     def on_hand_at(self, item: Item, location_id: str) -> int:
         """The place's on_hand as the steps so far would leave it."""
@@ -111,15 +112,9 @@ class Draft:
         """Whether a counter of the place or the item would leave the contract's bounds by such a step."""
         if kind is RESERVED or kind is UNRESERVED:
             # An item's reserved units are never fewer than a place's, and both only overflow upwards.
-            reserved = item.reserved + sum(
-                units for (item_id, _), units in self._reserved_at.items() if item_id == item.item_id
-            )
-            return reserved - quantity > MAX_COUNTER
-        on_hand = item.on_hand + quantity
-        for (item_id, _), units in self._on_hand_at.items():
-            if item_id == item.item_id:
-                on_hand += units
-        return abs(on_hand) > MAX_COUNTER or abs(self.on_hand_at(item, location_id) + quantity) > MAX_COUNTER
+            return self._reserved_of(item) - quantity > MAX_COUNTER
+        on_hand, there = self._on_hand_of(item) + quantity, self.on_hand_at(item, location_id) + quantity
+        return abs(on_hand) > MAX_COUNTER or abs(there) > MAX_COUNTER
 
     def move(
         self,
@@ -127,26 +122,32 @@ class Draft:
         location_id: str,
         kind: MovementType,
         quantity: int,
-        line: Line | None,
+        line: Line,
         order_line: OrderLine | None = None,
     ) -> None:
         """Add a step. `line` gives reason, note and cost; `order_line` is the working copy that it belongs to.
 
         A reservation without an order line is one that a person holds.
         """
-        line_id = order_line.line_id if order_line else line.line_id if line else None
-        reason = (line.reason if line else None) or self.command.reason
-        note = (line.note if line else None) or self.command.note
-        cost, currency = (line.unit_cost, line.currency) if line else (None, None)
+        line_id = order_line.line_id if order_line else line.line_id
+        reason, note = line.reason or self.command.reason, line.note or self.command.note
+        cost, currency = line.unit_cost, line.currency
         self.steps.append(Step(item, location_id, kind, quantity, line_id, order_line, reason, note, cost, currency))
-        self._available[item.item_id] = self._available.get(item.item_id, 0) + quantity
         at = (item.item_id, location_id)
         if kind is RESERVED or kind is UNRESERVED:
+            self._reserved[item.item_id] = self._reserved.get(item.item_id, 0) - quantity
             self._reserved_at[at] = self._reserved_at.get(at, 0) - quantity
             if order_line is None:
                 self._held_at[at] = self._held_at.get(at, 0) - quantity
         else:
+            self._on_hand[item.item_id] = self._on_hand.get(item.item_id, 0) + quantity
             self._on_hand_at[at] = self._on_hand_at.get(at, 0) + quantity
+
+    def _on_hand_of(self, item: Item) -> int:
+        return item.on_hand + self._on_hand.get(item.item_id, 0)
+
+    def _reserved_of(self, item: Item) -> int:
+        return item.reserved + self._reserved.get(item.item_id, 0)
 
 
 def book(draft: Draft) -> tuple[Movement, ...]:
@@ -179,16 +180,6 @@ def schedule(world: World, order: Order) -> None:
     if due_at != order.due_at:
         order.due_at = due_at
         world.changes.orders[order.key] = order
-
-
-def _copy(allocation: Allocation) -> Allocation:
-    return Allocation(
-        allocation.location_id,
-        allocation.sold,
-        allocation.reserved,
-        allocation.given_back,
-        allocation.returned,
-    )
 
 
 def _open(draft: Draft) -> None:

@@ -63,11 +63,7 @@ async def load(
     if blind:
         keys.update(key for command in commands for key in blind_items_of(command))
     keys.update(announced)
-    items = await _items(connection, keys, known)
-    moment, settings = await moment_and_settings(connection, sites)
-    for site_id, (_, of_site) in settings.items():
-        sites[site_id].settings = of_site
-    await hold_to_policies(connection, items.values(), settings, known)
+    items, moment = await _held_items(connection, keys, sites, known)
     references, parked = await _references(connection, commands)
     parked.update((waiting.reference, waiting.fingerprint) for order in orders.values() for waiting in order.parked)
     world = World(clock or moment, sites, items, orders, references, parked)
@@ -80,9 +76,7 @@ async def load_items(connection: "Connection", keys: Sequence[ItemKey], known: K
     """Give a world of these items, locked, and nothing else: to evaluate their levels again."""
     assert connection.is_in_transaction(), "locks outside a transaction guard nothing"
     sites = await _sites(connection, {key.site_id for key in keys})
-    items = await _items(connection, set(keys), known)
-    moment, settings = await moment_and_settings(connection, sites)
-    await hold_to_policies(connection, items.values(), settings, known)
+    items, moment = await _held_items(connection, set(keys), sites, known)
     return World(clock or moment, sites, items)
 
 
@@ -204,6 +198,18 @@ def _item_keys(commands: Sequence[Command], orders: Iterable[Order]) -> set[Item
         for command in order.parked:
             keys.update(blind_items_of(command))
     return keys
+
+
+async def _held_items(
+    connection: "Connection", keys: set[ItemKey], sites: dict[str, Site], known: Known
+) -> tuple[dict[ItemKey, Item], datetime]:
+    """Lock items, then read the clock and what they and their sites are held to."""
+    items = await _items(connection, keys, known)
+    moment, settings = await moment_and_settings(connection, sites)
+    for site_id, (_, of_site) in settings.items():
+        sites[site_id].settings = of_site
+    await hold_to_policies(connection, items.values(), settings, known)
+    return items, moment
 
 
 async def _items(connection: "Connection", keys: set[ItemKey], known: Known) -> dict[ItemKey, Item]:

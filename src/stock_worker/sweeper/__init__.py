@@ -63,8 +63,8 @@ class Sweeper:
         try:
             while True:
                 try:
-                    while not self._breaker.is_open and (await self.sweep()).more:
-                        pass
+                    if not self._breaker.is_open:
+                        await self._until_nothing_is_due()
                     self._failed_with = None
                 except Held as held:
                     say(logger, logging.CRITICAL, "sweeping held; mend the bug and restart", reason=str(held))
@@ -80,17 +80,31 @@ class Sweeper:
             self._discard_connection()
 
     async def sweep(self) -> Swept:
-        """Do what is due, up to one transaction's worth of each duty. Raises Held."""
-        if self._connection is None:
-            url = self.settings.database_url
-            self._connection = await connect(url, "stock_worker", application_name="stock-worker sweeper")
+        """Note how far partitions are, and do what is due, up to one transaction's worth of each duty. Raises Held."""
+        connection = await self._connected()
+        await self._watermarks.note(connection)
+        return await self._do_what_is_due(connection)
+
+    async def _until_nothing_is_due(self) -> None:
+        """Sweep once, and go on while more is due: Kafka is asked once, not with each of five hundred transactions."""
+        swept = await self.sweep()
+        while swept.more and not self._breaker.is_open:
+            swept = await self._do_what_is_due(await self._connected())
+
+    async def _do_what_is_due(self, connection: "Connection") -> Swept:
         done, more = 0, False
-        for duty in (self._watermarks, self._parked, self._expiries, self._reevaluations):
-            swept = await duty.sweep(self._connection)
+        for duty in (self._parked, self._expiries, self._reevaluations):
+            swept = await duty.sweep(connection)
             if swept.done:
                 self._wake.set()
             done, more = done + swept.done, more or swept.more
         return Swept(done, more)
+
+    async def _connected(self) -> "Connection":
+        if self._connection is None:
+            url = self.settings.database_url
+            self._connection = await connect(url, "stock_worker", application_name="stock-worker sweeper")
+        return self._connection
 
     def _tell(self, error: Exception) -> None:
         """Say why a sweep failed, once for as long as the reason is the same: a server can be away for hours."""

@@ -17,7 +17,6 @@ from stock_worker.faults import Retry
 from stock_worker.intake import Intake
 from stock_worker.store.load import clock_now
 from stock_worker.store.sql import statements
-from stock_worker.sweeper.duty import Swept
 
 if TYPE_CHECKING:
     from asyncpg import Connection
@@ -34,14 +33,14 @@ class Watermarks:
         self._sql = statements("sweeper")
         self._noted: dict[TopicPartition, tuple[datetime, int]] = {}
 
-    async def sweep(self, connection: "Connection") -> Swept:
+    async def note(self, connection: "Connection") -> None:
         """Write how far the owned partitions are, and note where they end now."""
         owned = [at for at in self._intake.owned if self._intake.is_of(at.topic, ORDER_TOPICS)]
         moment = await clock_now(connection)  # before Kafka is asked
         try:
             positions = await self._intake.positions(owned)
         except Retry:
-            return Swept(0)  # the watchdog tells; expiries wait
+            return  # the watchdog tells; expiries wait
         reached = {
             at: noted[0] for at, noted in self._noted.items() if at in positions and positions[at].applied >= noted[1]
         }
@@ -52,7 +51,6 @@ class Watermarks:
         if reached:
             columns = [at.topic for at in reached], [at.partition for at in reached], list(reached.values())
             await connection.execute(self._sql["write_watermarks"], *columns)
-        return Swept(0)
 
     async def reach(self, connection: "Connection") -> datetime | None:
         """Up to when reservations may expire; None while a partition has no mark yet, or Kafka was never reached."""

@@ -48,8 +48,8 @@ FAULTS: Final = (
         (
             Edit(
                 "core/booking.py",
-                "item.on_hand - item.reserved + self._available.get(item.item_id, 0)",
-                "item.on_hand - item.reserved",
+                "        return item.on_hand + self._on_hand.get(item.item_id, 0)",
+                "        return item.on_hand",
             ),
             Edit(
                 "core/booking.py",

@@ -13,12 +13,12 @@ from enum import StrEnum
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from stock_worker.core.ids import default_location_id
 from stock_worker.core.model import Command, ItemKey, Outcome, OutcomeKind, Source
 from stock_worker.core.topics import RESTOCK, STOCK_COUNT
 from stock_worker.handle import Policy, handle_batch
-from stock_worker.store.load import DEFAULT_LOCATION_CODE, item_key
+from stock_worker.store.load import item_key
 from stock_worker.store.sql import statements
+from stock_worker.store.steering.locations import list_locations
 from stock_worker.wire.decode import command_of
 
 if TYPE_CHECKING:
@@ -123,11 +123,8 @@ def read(
 
 async def known_of(connection: "Connection", site_id: str) -> Known:
     """What the site has that a file may name."""
-    default = default_location_id(site_id)
-    locations = {default: default, DEFAULT_LOCATION_CODE.lower(): default}
-    for row in await connection.fetch(SQL["location_names"], site_id):
-        location_id = str(row["location_id"])
-        locations |= {location_id: location_id, row["code"].lower(): location_id}
+    there = [place for place in await list_locations(connection, site_id) if place.archived_at is None]
+    locations = {name: place.location_id for place in there for name in (place.location_id, place.code.lower())}
     skus: dict[str, ItemKey | None] = {}
     for row in await connection.fetch(SQL["skus"], site_id):
         skus[row["sku"]] = None if row["sku"] in skus else item_key(row)

@@ -24,7 +24,7 @@ from stock_worker.core.refusals import Code
 from stock_worker.core.topics import COMMAND_TOPICS
 from stock_worker.faults import Retry, Stop, reaction
 from stock_worker.log import one_line, say
-from stock_worker.poll import RawRecord, make_broker
+from stock_worker.poll import RawRecord, as_record, make_broker
 from stock_worker.positions import Position, applied_positions, polled_positions
 from stock_worker.settings import Settings
 
@@ -200,10 +200,10 @@ class Intake:
         began = perf_counter()
         decode, topics = self.decode, self._topics
         try:
-            self._waiting += [decode(_record(raw), topics[raw.topic]) for raw in records]
+            self._waiting += [decode(as_record(raw), topics[raw.topic]) for raw in records]
         except Exception:
             logger.exception("decoding has a bug; its records are set aside")
-            self._waiting += [self._decode_one(_record(raw), topics[raw.topic]) for raw in records]
+            self._waiting += [self._decode_one(as_record(raw), topics[raw.topic]) for raw in records]
         self._waiting_bytes += sum([max(0, raw.serialized_value_size) for raw in records])
         self._decode_seconds += perf_counter() - began
 
@@ -396,12 +396,3 @@ def next_offsets(entries: Sequence[Entry]) -> dict[TopicPartition, int]:
     """Give the position after the last of these records in each partition."""
     last = {entry.record[:2]: entry.record.offset for entry in entries if entry.record}
     return {TopicPartition(topic, partition): offset + 1 for (topic, partition), offset in last.items()}
-
-
-def _record(raw: RawRecord, new: Callable[..., Record] = tuple.__new__) -> Record:
-    """Turn aiokafka's record into ours. PostgreSQL's text cannot hold NUL, so a header's name shows it instead."""
-    headers = raw.headers
-    if headers and "\0" in "".join([name for name, _ in headers]):
-        headers = tuple((name.replace("\0", "\\x00"), value) for name, value in headers)
-    fields = (raw.topic, raw.partition, raw.offset, raw.timestamp, raw.key, raw.value, headers)
-    return new(Record, fields)  # past the named tuple's own constructor: half of the time, once a record

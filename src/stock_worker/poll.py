@@ -7,7 +7,7 @@ that listens, since the log is the only place where a failed poll is told. Nothi
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Protocol, TypeAlias
 
 from aiokafka import ConsumerRebalanceListener, ConsumerRecord, TopicPartition
@@ -17,6 +17,7 @@ from faststream.message import StreamMessage
 from faststream.security import BaseSecurity, SASLPlaintext, SASLScram256, SASLScram512
 
 from stock_worker import readable
+from stock_worker.core.model import Record
 from stock_worker.settings import Settings, ssl_context
 
 RawRecord: TypeAlias = "ConsumerRecord[bytes, bytes]"
@@ -134,3 +135,12 @@ def _security(settings: Settings) -> BaseSecurity | None:
     kind = {"PLAIN": SASLPlaintext, "SCRAM-SHA-256": SASLScram256, "SCRAM-SHA-512": SASLScram512}
     password = settings.kafka_sasl_password.get_secret_value()
     return kind[settings.kafka_sasl_mechanism](settings.kafka_sasl_username, password, ssl_context=context)
+
+
+def as_record(raw: RawRecord, new: Callable[..., Record] = tuple.__new__) -> Record:
+    """Turn aiokafka's record into ours. PostgreSQL's text cannot hold NUL, so a header's name shows it instead."""
+    headers = raw.headers
+    if headers and "\0" in "".join([name for name, _ in headers]):
+        headers = tuple((name.replace("\0", "\\x00"), value) for name, value in headers)
+    fields = (raw.topic, raw.partition, raw.offset, raw.timestamp, raw.key, raw.value, headers)
+    return new(Record, fields)  # past the named tuple's own constructor: half of the time, once a record

@@ -5,19 +5,18 @@ which rule, of which scope, makes its level. Source: contract sections 2 and 7, 
 """
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from stock_worker.store.sql import statements
+from stock_worker.store.steering import rules
+from stock_worker.store.steering.rules import Effective, Scope
 
 if TYPE_CHECKING:
     import asyncpg
 
 SQL = statements("explain")
-POLICIES = statements("policies")
 
-_BUILT_IN: Final = {"out_of_stock_threshold": 0, "critical_stock_threshold": 3, "low_stock_threshold": 10}
 _LEVELS: Final = {"out": "out_of_stock_threshold", "critical": "critical_stock_threshold", "low": "low_stock_threshold"}
 _ORDERS_MAX: Final = 50
 
@@ -88,8 +87,10 @@ def _held(row: "asyncpg.Record") -> dict[str, Any]:
 
 async def _level(connection: "asyncpg.Connection", item: "asyncpg.Record") -> dict[str, Any]:
     """The level with the threshold that made it and where that came from, and what is not crossed yet."""
-    sources = await _sources(connection, item)
-    thresholds = {level: _looked_up(sources, field) for level, field in _LEVELS.items()}
+    site_id, product_id, variant_id = item["site_id"], item["product_id"], item["variant_id"]
+    scope = Scope(str(site_id), str(product_id), None if variant_id is None else str(variant_id))
+    holds = (await rules.read(connection, scope)).effective
+    thresholds = {level: _told(holds[field]) for level, field in _LEVELS.items()}
     available = item["on_hand"] - item["reserved"]
     crossed = next((level for level, found in thresholds.items() if available <= found["value"]), "ok")
     if not item["track_inventory"] or item["archived"]:
@@ -108,31 +109,9 @@ async def _level(connection: "asyncpg.Connection", item: "asyncpg.Record") -> di
         "last_alerted_at": item["last_alerted_at"],
         "why": why,
         "thresholds": thresholds,
-        "backorder_limit": _looked_up(sources, "backorder_limit", 0),
+        "backorder_limit": _told(holds["backorder_limit"]),
     }
 
 
-async def _sources(connection: "asyncpg.Connection", item: "asyncpg.Record") -> list[tuple[str, Mapping[str, Any]]]:
-    """What can say something of a field, the nearest first: rules of variant, product and site, then the settings."""
-    site_id, product_id = item["site_id"], item["product_id"]
-    rules = await connection.fetch(POLICIES["rules_of_products"], [site_id], [product_id])
-    by_scope: dict[str, Mapping[str, Any]] = {}
-    for row in rules:
-        rule = dict(row)
-        if rule["product_id"] is None:
-            by_scope["site"] = rule
-        elif rule["variant_id"] is None:
-            by_scope["product"] = rule
-        elif rule["variant_id"] == item["variant_id"]:
-            by_scope["variant"] = rule
-    settings = await connection.fetchrow(POLICIES["moment_and_settings"], [site_id])
-    nearest: list[tuple[str, Mapping[str, Any]]]
-    nearest = [(scope, by_scope[scope]) for scope in ("variant", "product", "site") if scope in by_scope]
-    return nearest if settings is None else [*nearest, ("settings", dict(settings))]
-
-
-def _looked_up(sources: list[tuple[str, Mapping[str, Any]]], field: str, built_in: int | None = None) -> dict[str, Any]:
-    for scope, source in sources:
-        if field in source and source[field] is not None:
-            return {"value": source[field], "from": scope}
-    return {"value": _BUILT_IN.get(field, built_in), "from": "built-in"}
+def _told(holds: Effective) -> dict[str, Any]:
+    return {"value": holds.value, "from": holds.source}

@@ -41,13 +41,11 @@ async def check_items(connection: "asyncpg.Connection", ids: Sequence[int]) -> l
     for row in await connection.fetch(SQL["places"], ids):
         drifts += _place_drifts(row)
     for row in await connection.fetch(SQL["held"], ids):
-        words = f"{item_words(row['site_id'], row['product_id'], row['variant_id'])} location {row['location_id']}"
         law = "units that people reserved and did not release"
-        drifts.append(Drift(Kind.LOCATION_HELD, words, law, str(row["expected"]), str(row["found"])))
+        drifts.append(Drift(Kind.LOCATION_HELD, _place_words(row), law, str(row["expected"]), str(row["found"])))
     for row in await connection.fetch(SQL["daily_totals"], ids):
-        words = f"{item_words(row['site_id'], row['product_id'], row['variant_id'])} location {row['location_id']}"
         law = f"movements, units in, units out of type {row['type']}"
-        drifts.append(Drift(Kind.DAILY_TOTALS, words, law, _text(row["expected"]), _text(row["found"])))
+        drifts.append(Drift(Kind.DAILY_TOTALS, _place_words(row), law, _text(row["expected"]), _text(row["found"])))
     drifts += check_costs(await connection.fetch(SQL["costed_rows"], ids))
     for row in await connection.fetch(SQL["unlisted_by_reference"], ids):
         words = f"{row['reference_type']} {row['reference_id']}"
@@ -114,8 +112,7 @@ def _level(row: "asyncpg.Record", available: int) -> str:
 
 
 def _place_drifts(row: "asyncpg.Record") -> Iterator[Drift]:
-    item = item_words(row["site_id"], row["product_id"], row["variant_id"])
-    words = f"{item} location {row['location_id']}"
+    words = _place_words(row)
     ledger = (row["location_on_hand"] or 0, row["location_reserved"] or 0)
     stored = (row["on_hand"], row["reserved"])
     if ledger != stored:
@@ -124,6 +121,10 @@ def _place_drifts(row: "asyncpg.Record") -> Iterator[Drift]:
         yield Drift(Kind.LOCATION_UNKNOWN, words, "a location of the site", "a row", "none")
     if row["place_site_id"] not in (None, row["site_id"]):
         yield Drift(Kind.SITE, words, "the item's site", str(row["site_id"]), str(row["place_site_id"]))
+
+
+def _place_words(row: "asyncpg.Record") -> str:
+    return f"{item_words(row['site_id'], row['product_id'], row['variant_id'])} location {row['location_id']}"
 
 
 def _row_words(row: "asyncpg.Record") -> str:

@@ -1,35 +1,24 @@
 """`explain`: why this number and this level, down to topic, partition and offset."""
 
-from collections.abc import AsyncIterator
 from dataclasses import asdict
 
 import asyncpg
-import pytest_asyncio
 
 from stock_worker.audit.explain import explain
 from stock_worker.cli.explain import words
 from stock_worker.handle import Policy, handle_batch
-from stock_worker.store.engine import connect
 from tests.store.histories import NOON
 from tests.store.records import SITE, line, message, product
 
 
-@pytest_asyncio.fixture
-async def worker(database: str) -> AsyncIterator[asyncpg.Connection]:
-    """A connection as the worker's, plans free."""
-    connection = await connect(database, "stock_worker", plans="free")
-    yield connection
-    await connection.close()
-
-
-async def test_an_item_is_explained_down_to_its_messages(worker: asyncpg.Connection) -> None:
+async def test_an_item_is_explained_down_to_its_messages(auditor: asyncpg.Connection) -> None:
     stocked = message("restock", reference_id="R", reason="delivery", lines=[line("a", 9)])
     held = message(
         "order-placed", order_id="O", mode="reserve", expires_at="2026-03-02T00:00:00Z", lines=[line("a", 7)]
     )
     by_hand = message("stock-adjustment", reference_id="H", type="reserved", lines=[line("a", 1)])
-    await handle_batch(worker, [stocked, held, by_hand], Policy(), clock=NOON)
-    told = await explain(worker, SITE, product("a"), None)
+    await handle_batch(auditor, [stocked, held, by_hand], Policy(), clock=NOON)
+    told = await explain(auditor, SITE, product("a"), None)
     assert told is not None
     assert (told.item["available"], told.item["on_hand"], told.item["reserved"]) == (1, 9, 8)
     assert told.level["why"] == "1 available is at most the critical threshold of 3"
@@ -53,23 +42,23 @@ async def test_an_item_is_explained_down_to_its_messages(worker: asyncpg.Connect
     assert asdict(told)["level"]["level"] == "critical"
 
 
-async def test_the_origin_of_each_threshold_is_told(worker: asyncpg.Connection) -> None:
-    await handle_batch(worker, [message("restock", reference_id="R", lines=[line("a", 9)])], Policy(), clock=NOON)
-    await worker.execute(
+async def test_the_origin_of_each_threshold_is_told(auditor: asyncpg.Connection) -> None:
+    await handle_batch(auditor, [message("restock", reference_id="R", lines=[line("a", 9)])], Policy(), clock=NOON)
+    await auditor.execute(
         "INSERT INTO stock.alert_rules (site_id, product_id, updated_at, low_stock_threshold) VALUES ($1, $2, $3, 20)",
         *(SITE, product("a"), NOON),
     )
-    told = await explain(worker, SITE, product("a"), None)
+    told = await explain(auditor, SITE, product("a"), None)
     assert told is not None
     assert told.level["thresholds"]["low"] == {"value": 20, "from": "product"}
 
 
-async def test_an_item_that_never_was_is_told_so(worker: asyncpg.Connection) -> None:
+async def test_an_item_that_never_was_is_told_so(auditor: asyncpg.Connection) -> None:
     await handle_batch(
-        worker,
+        auditor,
         [message("stock-adjustment", reference_id="A", type="sale", lines=[line("a", 1)])],
         Policy(),
         clock=NOON,
     )
-    assert await explain(worker, SITE, product("a"), None) is None, "a row at version 0 is invisible"
-    assert await explain(worker, SITE, product("b"), None) is None
+    assert await explain(auditor, SITE, product("a"), None) is None, "a row at version 0 is invisible"
+    assert await explain(auditor, SITE, product("b"), None) is None

@@ -2,12 +2,10 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 import asyncpg
 import pytest
-import pytest_asyncio
 
 from stock_worker.core.model import Command, Entry, Malformed, OutcomeKind
 from stock_worker.core.refusals import Code
@@ -16,13 +14,6 @@ from stock_worker.store.engine import connect
 from stock_worker.store.load import overdue
 from stock_worker.wire.decode import decode
 from tests.store.records import DEFAULT, SITE, line, message, product, record
-
-
-@pytest_asyncio.fixture
-async def worker(database: str) -> AsyncIterator[asyncpg.Connection]:
-    connection = await connect(database, "stock_worker")
-    yield connection
-    await connection.close()
 
 
 async def apply(connection: asyncpg.Connection, *batch: Entry) -> list[str]:

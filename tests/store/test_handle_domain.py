@@ -1,14 +1,13 @@
 """What a batch leaves is what the next one finds: the domain through the database, in one batch and one by one."""
 
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
 import asyncpg
 import pytest
-import pytest_asyncio
 
 from stock_worker.audit.verify import verify
 from stock_worker.core.model import Entry, ItemKey
@@ -17,14 +16,6 @@ from stock_worker.store.engine import connect
 from stock_worker.wire.decode import decode
 from tests.store.histories import NOON, history
 from tests.store.records import SITE, line, message, product, record
-
-
-@pytest_asyncio.fixture
-async def worker(database: str) -> AsyncIterator[asyncpg.Connection]:
-    """A connection as the worker's."""
-    connection = await connect(database, "stock_worker")
-    yield connection
-    await connection.close()
 
 
 async def tell(connection: asyncpg.Connection, *messages: Entry, clock: datetime = NOON) -> list[str]:

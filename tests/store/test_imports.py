@@ -1,17 +1,14 @@
 """Imports: a broken file changes nothing and names its lines; the same file twice changes nothing again."""
 
 import io
-from collections.abc import AsyncIterator
 
 import asyncpg
 import pytest
-import pytest_asyncio
 
 from stock_worker.audit.verify import verify
 from stock_worker.core.model import ItemKey, OutcomeKind
 from stock_worker.handle import Policy
 from stock_worker.imports import Known, Mistake, Row, What, book, known_of, read
-from stock_worker.store.engine import connect
 from tests.store.histories import NOON
 from tests.store.records import DEFAULT, SITE, product
 
@@ -21,14 +18,6 @@ KNOWN = Known({"default": DEFAULT, DEFAULT: DEFAULT}, {"MUG": ItemKey(SITE, A, N
 
 def read_text(text: str, what: What = What.STOCK, name: str = "spring") -> tuple[list[Row], list[Mistake]]:
     return read(io.StringIO(text, newline=""), what, name=name, site_id=SITE, known=KNOWN, now=NOON)
-
-
-@pytest_asyncio.fixture
-async def worker(database: str) -> AsyncIterator[asyncpg.Connection]:
-    """A connection as the worker's."""
-    connection = await connect(database, "stock_worker")
-    yield connection
-    await connection.close()
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,7 @@
 """`rebuild`: what follows from the ledger is computed again; a good history has nothing to rebuild."""
 
-from collections.abc import AsyncIterator
-
 import asyncpg
 import pytest
-import pytest_asyncio
 
 from stock_worker.audit.drift import Kind
 from stock_worker.audit.rebuild import rebuild
@@ -29,39 +26,31 @@ DAMAGE = {
 }
 
 
-@pytest_asyncio.fixture
-async def worker(database: str) -> AsyncIterator[asyncpg.Connection]:
-    """A connection as the worker's, plans free."""
-    connection = await connect(database, "stock_worker", plans="free")
-    yield connection
-    await connection.close()
-
-
 def silent(_phase: str, _done: int) -> None:
     return
 
 
 @pytest.mark.parametrize("seed", range(100, 106))
-async def test_a_good_history_has_nothing_to_rebuild(worker: asyncpg.Connection, seed: int) -> None:
+async def test_a_good_history_has_nothing_to_rebuild(auditor: asyncpg.Connection, seed: int) -> None:
     policy, entries = Policy(), history(seed, expiries=True)
     for start in range(0, len(entries), 20):
-        await handle_batch(worker, entries[start : start + 20], policy, clock=NOON)
-    await expire(worker, policy, NOON.replace(hour=18), 3, clock=NOON.replace(hour=18))
-    assert await rebuild(worker, dry_run=True, say=silent) == []
+        await handle_batch(auditor, entries[start : start + 20], policy, clock=NOON)
+    await expire(auditor, policy, NOON.replace(hour=18), 3, clock=NOON.replace(hour=18))
+    assert await rebuild(auditor, dry_run=True, say=silent) == []
 
 
 @pytest.mark.parametrize(("damage", "kind"), DAMAGE.values(), ids=list(DAMAGE))
-async def test_what_was_damaged_is_rebuilt(worker: asyncpg.Connection, database: str, damage: str, kind: Kind) -> None:
-    await handle_batch(worker, history(7), Policy(), clock=NOON)
+async def test_what_was_damaged_is_rebuilt(auditor: asyncpg.Connection, database: str, damage: str, kind: Kind) -> None:
+    await handle_batch(auditor, history(7), Policy(), clock=NOON)
     owner = await connect(database, None)
     await owner.execute("ALTER TABLE stock.items NO FORCE ROW LEVEL SECURITY")
     for table in ("location_stock", "daily_totals", "order_lines"):
         await owner.execute(f"ALTER TABLE stock.{table} NO FORCE ROW LEVEL SECURITY")
     await owner.execute(damage)
     await owner.close()
-    found = {drift.kind for drift in await rebuild(worker, dry_run=True, say=silent)}
+    found = {drift.kind for drift in await rebuild(auditor, dry_run=True, say=silent)}
     assert kind in found
-    assert await verify(worker) != []
-    assert {drift.kind for drift in await rebuild(worker, dry_run=False, say=silent)} == found
-    assert await rebuild(worker, dry_run=True, say=silent) == []
-    assert await verify(worker) == []
+    assert await verify(auditor) != []
+    assert {drift.kind for drift in await rebuild(auditor, dry_run=False, say=silent)} == found
+    assert await rebuild(auditor, dry_run=True, say=silent) == []
+    assert await verify(auditor) == []

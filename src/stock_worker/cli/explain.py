@@ -8,6 +8,7 @@ from uuid import UUID
 import typer
 
 from stock_worker.cli import terminal
+from stock_worker.cli.database import as_worker
 
 if TYPE_CHECKING:
     from stock_worker.audit.explain import Explained
@@ -38,13 +39,9 @@ async def _explain(
     database_url: str, names: tuple[str, str, str | None], version: int | None, limit: int
 ) -> "Explained | None":
     from stock_worker.audit.explain import explain as ask  # noqa: PLC0415 - not for --help
-    from stock_worker.store.engine import connect  # noqa: PLC0415 - the same
 
-    connection = await connect(database_url, "stock_worker", application_name="stock-worker explain", plans="free")
-    try:
+    async with as_worker(database_url, "explain", plans="free") as connection:
         return await ask(connection, *names, version=version, limit=limit)
-    finally:
-        await connection.close()
 
 
 def words(told: "Explained") -> list[str]:

@@ -5,6 +5,7 @@ import io
 import re
 import sys
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
@@ -12,6 +13,7 @@ from uuid import UUID
 import typer
 
 from stock_worker.cli import terminal
+from stock_worker.cli.database import as_worker
 
 if TYPE_CHECKING:
     from stock_worker.core.model import OutcomeKind
@@ -83,20 +85,17 @@ async def _import(
 ) -> "tuple[list[Mistake], dict[OutcomeKind, int], list[Told], int]":
     from stock_worker import imports  # noqa: PLC0415 - not for --help
     from stock_worker.handle import Policy  # noqa: PLC0415 - the same
-    from stock_worker.store.engine import connect  # noqa: PLC0415 - the same
 
-    connection = await connect(database_url, "stock_worker", application_name="stock-worker import")
-    try:
+    async with as_worker(database_url, "import") as connection:
         known = await imports.known_of(connection, site_id)
         lines = io.StringIO(content, newline="")
         rows, mistakes = imports.read(lines, what, name=name, site_id=site_id, known=known, now=datetime.now(UTC))
         if mistakes or dry_run:
             return mistakes, {}, [], len(rows) + len(mistakes)
-        with terminal.progress_of("rows", len(rows)) as say:
-            counted, told = await imports.book(connection, rows, Policy(topic_prefix=prefix), say=say)
+        with terminal.progress() as say:
+            tell = partial(say, "rows", total=len(rows))
+            counted, told = await imports.book(connection, rows, Policy(topic_prefix=prefix), say=tell)
         return [], counted, told, len(rows)
-    finally:
-        await connection.close()
 
 
 def _sum_up(

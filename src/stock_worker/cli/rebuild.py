@@ -8,6 +8,7 @@ from uuid import UUID
 import typer
 
 from stock_worker.cli import terminal
+from stock_worker.cli.database import as_worker
 
 if TYPE_CHECKING:
     from stock_worker.audit.drift import Drift
@@ -40,11 +41,7 @@ def rebuild(
 
 async def _rebuild(database_url: str, site_id: str | None, *, dry_run: bool) -> "list[Drift]":
     from stock_worker.audit.rebuild import rebuild as again  # noqa: PLC0415 - not for --help
-    from stock_worker.store.engine import connect  # noqa: PLC0415 - the same
 
-    connection = await connect(database_url, "stock_worker", application_name="stock-worker rebuild", plans="free")
-    try:
+    async with as_worker(database_url, "rebuild", plans="free") as connection:
         with terminal.progress() as say:
             return await again(connection, site_id=site_id, dry_run=dry_run, say=say)
-    finally:
-        await connection.close()

@@ -11,6 +11,7 @@ from uuid import UUID
 import typer
 
 from stock_worker.cli import terminal
+from stock_worker.cli.database import as_worker
 
 if TYPE_CHECKING:
     import asyncpg
@@ -32,17 +33,13 @@ Given = Annotated[
 
 def connected(name: str, work: "Callable[[asyncpg.Connection], Awaitable[T | Refused]]") -> T:
     """Do the work as the worker; what is refused ends the command."""
-    from stock_worker.store.engine import connect  # noqa: PLC0415 - not for --help
-    from stock_worker.store.steering.refused import Refused  # noqa: PLC0415 - the same
+    from stock_worker.store.steering.refused import Refused  # noqa: PLC0415 - not for --help
 
     database_url = terminal.read_settings().database_url
 
     async def run() -> "T | Refused":
-        connection = await connect(database_url, "stock_worker", application_name=f"stock-worker {name}")
-        try:
+        async with as_worker(database_url, name) as connection:
             return await work(connection)
-        finally:
-            await connection.close()
 
     done = asyncio.run(run())
     if isinstance(done, Refused):

@@ -6,11 +6,11 @@ Words, progress and warnings go to stderr. A reader that goes away (`| head`) en
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -84,27 +84,16 @@ def give_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     console().print(table)
 
 
-@contextmanager
-def progress() -> "Iterator[Callable[[str, int], None]]":
-    """Show on stderr, where that is a terminal, how far something of unknown length has come, one line a phase."""
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415 - slow to import
+class Say(Protocol):
+    """Told how far a phase has come: its name, how many are done, and of how many where that is known."""
 
-    shown = console(words=True)
-    columns = (SpinnerColumn(), TextColumn("{task.description:12} {task.completed:,.0f}"), TimeElapsedColumn())
-    with Progress(*columns, console=shown, disable=not shown.is_terminal) as bars:
-        phases: dict[str, TaskID] = {}
-
-        def say(phase: str, done: int) -> None:
-            if phase not in phases:
-                phases[phase] = bars.add_task(phase, total=None)
-            bars.update(phases[phase], completed=done)
-
-        yield say
+    def __call__(self, phase: str, done: int, total: int | None = None) -> None:
+        """Draw it."""
 
 
 @contextmanager
-def progress_of(what: str, total: int) -> "Iterator[Callable[[int], None]]":
-    """Draw a bar on stderr, where that is a terminal, for so many things."""
+def progress(*, wanted: bool = True) -> Iterator[Say]:
+    """Draw one bar a phase on stderr, where that is a terminal."""
     from rich.progress import (  # noqa: PLC0415 - slow to import
         BarColumn,
         MofNCompleteColumn,
@@ -115,10 +104,19 @@ def progress_of(what: str, total: int) -> "Iterator[Callable[[int], None]]":
     )
 
     shown = console(words=True)
-    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=shown, disable=not shown.is_terminal) as bars:
-        task = bars.add_task(what, total=total)
-        yield lambda done: bars.update(task, completed=done)
+    columns = (
+        *(TextColumn("{task.description:12}"), BarColumn(), MofNCompleteColumn()),
+        *(TimeElapsedColumn(), TimeRemainingColumn()),
+    )
+    with Progress(*columns, console=shown, disable=not (wanted and shown.is_terminal)) as bars:
+        phases: dict[str, TaskID] = {}
+
+        def say(phase: str, done: int, total: int | None = None) -> None:
+            if phase not in phases:
+                phases[phase] = bars.add_task(phase, total=total)
+            bars.update(phases[phase], completed=done, total=total)
+
+        yield say
 
 
 def console(*, words: bool = False) -> "Console":

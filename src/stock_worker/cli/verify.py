@@ -1,7 +1,6 @@
 """`stock-worker verify`. Law: every drift is named; a ledger without one, and nothing else, ends with exit code 0."""
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
@@ -9,10 +8,9 @@ from uuid import UUID
 import typer
 
 from stock_worker.cli import terminal
+from stock_worker.cli.database import as_worker
 
 if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
-
     from stock_worker.audit.drift import Drift
 
 
@@ -38,28 +36,8 @@ def verify(
 
 async def check(database_url: str, site_id: str | None = None, *, progress: bool = True) -> "list[Drift]":
     """Verify a database with a progress bar on stderr, where that is a terminal."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415
-
     from stock_worker.audit.verify import verify as audit  # noqa: PLC0415 - not for --help
-    from stock_worker.store.engine import connect  # noqa: PLC0415 - the same
 
-    connection = await connect(database_url, "stock_worker", application_name="stock-worker verify", plans="free")
-    try:
-        console = terminal.console(words=True)
-        columns = (TextColumn("{task.description:12}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        with Progress(*columns, console=console, disable=not (progress and console.is_terminal)) as bars:
-            return await audit(connection, site_id=site_id, say=_told(bars))
-    finally:
-        await connection.close()
-
-
-def _told(bars: "Progress") -> Callable[[str, int, int], None]:
-    """Draw one bar a phase."""
-    phases: dict[str, TaskID] = {}
-
-    def say(phase: str, done: int, total: int) -> None:
-        if phase not in phases:
-            phases[phase] = bars.add_task(phase)
-        bars.update(phases[phase], completed=done, total=total)
-
-    return say
+    async with as_worker(database_url, "verify", plans="free") as connection:
+        with terminal.progress(wanted=progress) as say:
+            return await audit(connection, site_id=site_id, say=say)

@@ -17,12 +17,12 @@ from aiokafka import AIOKafkaProducer
 
 from stock_worker.audit.explain import explain
 from stock_worker.cli import kafka
+from stock_worker.cli.database import as_worker
 from stock_worker.cli.explain import words
 from stock_worker.cli.terminal import Unfit
 from stock_worker.core import topics
 from stock_worker.core.ids import default_location_id
 from stock_worker.settings import Settings
-from stock_worker.store.engine import connect
 from stock_worker.store.steering import locations, rules
 from stock_worker.store.steering.refused import Refused
 
@@ -47,12 +47,8 @@ _EXPIRED_AT: Final = (
 
 async def play(settings: Settings) -> list[str]:
     """Play the scenes. Returns what happened, a line each, and the lamp explained. Raises Unfit where one fails."""
-    connection = await connect(settings.database_url, "stock_worker", application_name="stock-worker demo")
-    try:
-        async with kafka.producer(settings) as producer:
-            return await _Scenes(settings, connection, producer).play()
-    finally:
-        await connection.close()
+    async with as_worker(settings.database_url, "demo") as connection, kafka.producer(settings) as producer:
+        return await _Scenes(settings, connection, producer).play()
 
 
 class _Scenes:

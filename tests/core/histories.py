@@ -23,12 +23,11 @@ ADJUSTMENTS: Final = (
 )
 WORDS: Final = (
     *("applied", "partly_applied", "no_effect", "superseded", "expired", "rejected", "conflict", "duplicate", "parked"),
-    *("order_already_placed", "unknown_line", "location_required", "unknown_location"),
+    *("order_already_placed", "unknown_line", "location_required", "unknown_location", "inactive_location"),
     *("same_location", "version_conflict", "unknown_version", "exceeds_placed", "exceeds_cancellable"),
     *("exceeds_returnable", "exceeds_reserved", "insufficient_stock", "order_never_placed"),
 )
-"""Every outcome and code but those of what is no command, `counter_overflow`, which needs greater numbers, and
-`inactive_location`, which a search of this size meets too seldom: the tables of places show it."""
+"""Every outcome and code but those of what is no command, and `counter_overflow`, which needs greater numbers."""
 
 Part = dict[str, Any]
 

@@ -153,6 +153,42 @@ def test_rule_7_units_go_back_to_where_they_came_from_last_in_first_out(
     assert placed(outcome) == rows
 
 
+@pytest.mark.parametrize(
+    ("undo", "rows"),
+    [
+        (cancel("O", line("a", 1), ref="c"), [("unreserved", 1, "D")]),
+        (cancel("O", line("a", 4), ref="c"), [("unreserved", 2, "D"), ("unreserved", 2, "A")]),
+        (fulfil("O", at("A", 1), ref="f"), [("unreserved", 1, "A"), ("sale", -1, "A")]),
+        (give_back("O", at(None, 1), ref="r"), [("unreserved", 1, "D"), ("sale", -1, "D"), ("return", 1, "D")]),
+    ],
+    ids=["one cancelled", "more than the backorder", "filled where it is named", "came back as the oldest left"],
+)
+def test_rule_7_a_backorder_was_taken_last_also_where_the_default_sells_first(
+    undo: object, rows: list[tuple[str, int, str]]
+) -> None:
+    """D has 2 and A 2 of an order of 5: the backorder of one is D's too, and one row with D's own."""
+    opened = hold_to(shop(D=2, A=2), "a", backorder_limit=4)
+    opened.sites[SITE].locations[DEFAULT].priority = -1
+    opened.sites[SITE].route()
+    taken, outcome = run(opened, place("O", at(None, 5), mode=Mode.RESERVE), undo)  # type: ignore[arg-type] # a command
+    assert placed(taken) == [("reserved", -3, "D"), ("reserved", -2, "A")]
+    assert placed(outcome) == rows
+
+
+def test_rule_7_the_last_sold_go_back_first_wherever_they_were_held() -> None:
+    """Held at A, then B; filled from B, then A: what left last was A's."""
+    opened = shop(A=2, B=2)
+    outcomes = run(
+        opened,
+        place("O", at(None, 4), mode=Mode.RESERVE),
+        fulfil("O", at("B", 1), ref="1"),
+        fulfil("O", at("A", 1), ref="2"),
+        give_back("O", at(None, 1), ref="3"),
+        give_back("O", at(None, 1), ref="4"),
+    )
+    assert [placed(outcome) for outcome in outcomes[3:]] == [[("return", 1, "A")], [("return", 1, "B")]]
+
+
 def test_rule_7_what_came_back_is_not_counted_twice() -> None:
     opened = shop(A=3, B=2, D=1)
     outcomes = run(

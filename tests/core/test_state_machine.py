@@ -79,12 +79,16 @@ class ProductAgainstModel(RuleBasedStateMachine):
         self.taken = 0
 
     @initialize(
-        stocked=st.lists(st.sampled_from((0, 0, 2, 5, 14)), min_size=9, max_size=9), limit=st.sampled_from((0, 0, 4))
+        stocked=st.lists(st.sampled_from((0, 0, 2, 5, 14)), min_size=9, max_size=9),
+        limit=st.sampled_from((0, 0, 4)),
+        closed=st.booleans(),
     )
-    def begin(self, stocked: list[int], limit: int) -> None:
-        """Three locations, and some stock of everything at some of them."""
+    def begin(self, stocked: list[int], limit: int, closed: bool) -> None:
+        """Three locations, perhaps one that is closed, and some stock of everything at some of them."""
         for priority, name in enumerate(PLACES[1:3], 1):
             self.set_location(name, priority, active=True)
+        if closed:
+            self.set_location(PLACES[3], 3, active=False)
         self.set_rule(("site",), {"backorder_limit": limit})
         spots = [{**item, "location_id": place} for item in ITEMS for place in PLACES[:3]]
         lines = [{**spot, "quantity": many} for spot, many in zip(spots, stocked, strict=True) if many]

@@ -1,8 +1,8 @@
 """An order line as its totals, and what moves when one of them changes (contract rule 5). Law: totals say it all.
 
-A line is {name, item, mode, tracked, location, P, C, F, R, E} and four piles of its units: `held` are reserved for it,
+A line is {name, item, mode, tracked, location, P, C, F, R, E} and three piles of its units: `held` are reserved for it,
 `gone` were sold and have not come back, `back` were given back, each as (location, quantity) in the order in which they
-came to be so; `used` are the locations that it took from, the most recent last. The piles say where, never how many.
+came to be so. The piles say where, never how many.
 """
 
 from datetime import datetime
@@ -37,7 +37,7 @@ class Parts(NamedTuple):
 def new_line(name: str, asked: Line, *, mode: str, tracked: bool, expired: bool = False) -> Line:
     """An order line just placed, of which nothing moved yet."""
     totals = {"P": asked["quantity"], "C": 0, "F": 0, "R": 0, "E": expired and mode == "reserve"}
-    piles: dict[str, list[Any]] = {"held": [], "gone": [], "back": [], "used": []}
+    piles: dict[str, list[Any]] = {"held": [], "gone": [], "back": []}
     location = asked.get("location_id")
     return {
         "name": name,
@@ -85,7 +85,6 @@ def take(trial: Trial, line: Line, parts: Pile) -> None:
         trial.move(line["item"], place, kind, -part, line["name"])
     for place, part in parts:
         line[pile].append((place, part))
-        use(line, place)
 
 
 def step(trial: Trial, line: Line, before: Parts, after: Parts, named: str | None = None) -> None:
@@ -124,13 +123,14 @@ def sell_again(trial: Trial, line: Line, quantity: int, named: str | None) -> No
     """Sell units that nobody held any more: where the sender says, else where they were given back, and so on."""
     if named is not None:
         parts = [(named, quantity)]
-        given_back(line, quantity)
+        found = given_back(line, quantity, [named])
     else:
-        parts = given_back(line, quantity, [place for place in line["used"] if trial.book.active(place)])
-        rest = quantity - sum(part for _, part in parts)
-        given_back(line, rest)
+        parts = given_back(line, quantity, [place for place in trial.book.places if trial.book.active(place)])
+        found = list(parts)
         own = line["location"]
+        rest = quantity - sum(part for _, part in parts)
         parts.append((own if trial.book.active(own) else trial.book.default, rest))
+    given_back(line, quantity - sum(part for _, part in found), list(trial.book.places))
     for place, part in by_place(parts):
         sell(trial, line, place, part)
 
@@ -140,7 +140,6 @@ def sell(trial: Trial, line: Line, place: str, quantity: int) -> None:
     if quantity:
         trial.move(line["item"], place, "sale", -quantity, line["name"])
         line["gone"].append((place, quantity))
-        use(line, place)
 
 
 def come_back(trial: Trial, line: Line, asked: Line) -> None:
@@ -164,27 +163,17 @@ def arrive(trial: Trial, line: Line, asked: Line, place: str, quantity: int) -> 
 # ---------------------------------------------------------------- piles
 
 
-def use(line: Line, place: str) -> None:
-    """Note that the line took from a location last."""
-    if place in line["used"]:
-        line["used"].remove(place)
-    line["used"].append(place)
-
-
 def give_back(line: Line, place: str, quantity: int) -> None:
     """Note that units of the line are at a location and held by nobody."""
     line["back"].append((place, quantity))
-    if place not in line["used"]:
-        line["used"].append(place)
 
 
-def given_back(line: Line, quantity: int, places: list[str] | None = None) -> Pile:
-    """Take from the units that were given back, from the location most recently used first."""
-    taken: Pile = []
-    for place in reversed(line["used"] if places is None else places):
-        there = [part for part in line["back"] if part[0] == place]
-        taken += take_last(there, quantity - sum(part for _, part in taken))
-    drop(line["back"], taken)
+def given_back(line: Line, quantity: int, places: list[str]) -> Pile:
+    """Take from the units that were given back at these locations, the last first."""
+    there = [part for part in line["back"] if part[0] in places]
+    rest = [part for part in line["back"] if part[0] not in places]
+    taken = take_last(there, quantity)
+    line["back"] = there + rest
     return taken
 
 

@@ -1,5 +1,7 @@
 """`rebuild`: what follows from the ledger is computed again; a good history has nothing to rebuild."""
 
+import json
+
 import asyncpg
 import pytest
 
@@ -8,7 +10,9 @@ from stock_worker.audit.rebuild import rebuild
 from stock_worker.audit.verify import verify
 from stock_worker.handle import Policy, expire, handle_batch
 from stock_worker.store.engine import connect
-from tests.store.histories import NOON, history
+from stock_worker.store.steering.rules import Scope, change
+from tests.store.histories import NOON, A, history
+from tests.store.records import DEFAULT, SITE, line, message
 
 DAMAGE = {
     "counters of an item": ("UPDATE stock.items SET on_hand = on_hand + 3, version = version + 1", Kind.ITEM_COUNTERS),
@@ -37,6 +41,24 @@ async def test_a_good_history_has_nothing_to_rebuild(auditor: asyncpg.Connection
         await handle_batch(auditor, entries[start : start + 20], policy, clock=NOON)
     await expire(auditor, policy, NOON.replace(hour=18), 3, clock=NOON.replace(hour=18))
     assert await rebuild(auditor, dry_run=True, say=silent) == []
+
+
+async def test_a_backorder_is_told_from_the_row_that_it_shares_with_what_the_default_has(
+    auditor: asyncpg.Connection,
+) -> None:
+    """Of 5 the default, which sells first, has 2, A has 2, and one is a backorder: the first to be given back."""
+    await change(auditor, Scope(SITE), {"backorder_limit": 4})
+    stocked = [line("a", 2), line("a", 2, location_id=A)]
+    one = [{"line_id": "1", "quantity": 1}]
+    for told in (
+        message("restock", reference_id="1", lines=stocked),
+        message("order-placed", order_id="O", lines=[line("a", 5)]),
+        *(message("order-cancelled", order_id="O", reference_id=f"c{number}", lines=one) for number in range(3)),
+    ):
+        await handle_batch(auditor, [told], Policy(), clock=NOON)
+        assert await rebuild(auditor, dry_run=True, say=silent) == []
+    (kept,) = await auditor.fetch("SELECT allocations FROM stock.order_lines")
+    assert json.loads(kept["allocations"]) == [[DEFAULT, 2, 0], [DEFAULT, 0, 0, 1, 0], [A, 0, 0, 2, 0]]
 
 
 @pytest.mark.parametrize(("damage", "kind"), DAMAGE.values(), ids=list(DAMAGE))

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final
 
-from stock_worker.audit.allocations import allocations_of
+from stock_worker.audit.allocations import allocations_of, in_short
 from stock_worker.audit.drift import Drift, Kind, item_words
 from stock_worker.store.sql import statements
 
@@ -101,15 +101,11 @@ def _lines(rows: Sequence["asyncpg.Record"]) -> Iterator[tuple[tuple[int, str], 
     """Each line with its places as they are stored and as its rows say; a place without anything counts for nothing."""
     for key, of_line in groupby(rows, lambda row: (row["order_pk"], row["line_id"])):
         own = list(of_line)
-        stored = _with_something(json.loads(own[0]["allocations"]))
-        found = _with_something(allocations_of([row for row in own if row["version"] is not None]))
+        stored = in_short(json.loads(own[0]["allocations"]))
+        found = allocations_of([row for row in own if row["version"] is not None])
         words = f"order {own[0]['order_id']} line {own[0]['line_id']} of site {own[0]['site_id']}"
         law = "units by location: sold, reserved, given back, returned"
         yield key, stored, found, Drift(Kind.LINE_ALLOCATIONS, words, law, json.dumps(found), json.dumps(stored))
-
-
-def _with_something(parts: list[list[Any]]) -> list[list[Any]]:
-    return [part for part in parts if any(part[1:])]
 
 
 async def _write(

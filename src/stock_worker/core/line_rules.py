@@ -7,20 +7,13 @@ orders and places.
 
 from collections.abc import Callable
 
+from stock_worker.core.allocations import Part, by_location, come_back, fill, free, leave_again, put, unsell
 from stock_worker.core.booking import RETURN, SALE, UNRESERVED, Draft
 from stock_worker.core.lines import Refused, concluded, find_line, move, rejected
 from stock_worker.core.model import Command, Line, Mode, MovementType, Outcome
 from stock_worker.core.order_rules import PARKED, order_of
 from stock_worker.core.orders import Totals, held, units_left
-from stock_worker.core.places import (
-    Part,
-    inflow_place,
-    newest_reserved_parts,
-    reserved_parts,
-    sold_parts,
-    unheld_parts,
-    usable,
-)
+from stock_worker.core.places import inflow_place, usable
 from stock_worker.core.refusals import Code
 from stock_worker.core.state import OrderLine, World
 from stock_worker.core.stock_rules import blind_return
@@ -154,14 +147,12 @@ def _take_back(draft: Draft, order_line: OrderLine, line: Line) -> Refused | Non
     """Book goods that came back where they are now, else where they came from; damaged ones leave at once."""
     assert line.quantity is not None
     item = draft.world.items[order_line.item]
-    from_where = sold_parts(order_line, line.quantity)
+    from_where = come_back(order_line, line.quantity)
     assert sum(part.units for part in from_where) == line.quantity, "what came back had left"
-    for location_id, units in from_where:
-        order_line.at(location_id).returned += units
     if line.location_id is not None:
         parts = [Part(inflow_place(draft, line), line.quantity)]
     else:
-        parts = [Part(usable(draft, location_id), units) for location_id, units in from_where]
+        parts = _home(draft, from_where)
     for location_id, units in parts:
         refusal = move(draft, item, location_id, RETURN, units, line, order_line)
         if refusal is not None:
@@ -198,55 +189,64 @@ def _step(
 def _sell_reserved(draft: Draft, order_line: OrderLine, units: int, line: Line, named: str | None) -> Refused | None:
     """Fill a reservation: free the units where they were held, and sell them where they left from."""
     item = draft.world.items[order_line.item]
-    for location_id, part in reserved_parts(order_line, units, named):
+    for location_id, part in fill(order_line, units, named):
         left_from = named or location_id
         refusal = move(draft, item, location_id, UNRESERVED, part, line, order_line)
         refusal = refusal or move(draft, item, left_from, SALE, -part, line, order_line)
         if refusal is not None:
             return refusal
-        order_line.at(location_id).reserved -= part
-        order_line.at(left_from).sold += part
+        put(order_line, left_from, sold=part)
     return None
 
 
 def _sell_unheld(draft: Draft, order_line: OrderLine, units: int, line: Line, named: str | None) -> Refused | None:
-    """Book goods that left although nobody held them any more: a fact, so nothing is asked of available."""
+    """Book goods that left although nobody held them any more: a fact, so nothing is asked of available.
+
+    They left from the place named, else from where they were given back, else from the line's own, else the default.
+    """
     if not units:
         return None
+    if named is not None:
+        parts = [Part(named, units)]
+        again = leave_again(order_line, units, named.__eq__)
+    else:
+        again = parts = leave_again(order_line, units, draft.is_active)
+        if rest := units - sum(part.units for part in parts):
+            own = usable(draft, order_line.location_id or draft.site.default_location_id)
+            parts = by_location([*parts, Part(own, rest)])
+    # Those that left from elsewhere are no longer given back either.
+    leave_again(order_line, units - sum(part.units for part in again), lambda _: True)
     item = draft.world.items[order_line.item]
-    for location_id, part in unheld_parts(draft, order_line, units, named):
+    for location_id, part in parts:
         refusal = move(draft, item, location_id, SALE, -part, line, order_line)
         if refusal is not None:
             return refusal
-        order_line.at(location_id).sold += part
-    for allocation in reversed(order_line.allocations):
-        again = min(units, allocation.given_back)
-        allocation.given_back -= again
-        units -= again
+        put(order_line, location_id, sold=part)
     return None
 
 
 def _give_back_sold(draft: Draft, order_line: OrderLine, units: int, line: Line) -> Refused | None:
     """Undo a sale where its units came from, last in first out; at the default where that is no longer in use."""
     item = draft.world.items[order_line.item]
-    for location_id, part in sold_parts(order_line, units):
-        back_to = usable(draft, location_id)
-        refusal = move(draft, item, back_to, SALE, part, line, order_line)
+    for location_id, part in _home(draft, unsell(order_line, units)):
+        refusal = move(draft, item, location_id, SALE, part, line, order_line)
         if refusal is not None:
             return refusal
-        order_line.at(location_id).sold -= part
-        order_line.at(back_to).given_back += part
+        put(order_line, location_id, given_back=part)
     return None
 
 
 def _give_back_reserved(draft: Draft, order_line: OrderLine, units: int, line: Line) -> Refused | None:
     """Free reserved units where they are held, last in first out."""
     item = draft.world.items[order_line.item]
-    for location_id, part in newest_reserved_parts(order_line, units):
+    for location_id, part in free(order_line, units):
         refusal = move(draft, item, location_id, UNRESERVED, part, line, order_line)
         if refusal is not None:
             return refusal
-        allocation = order_line.at(location_id)
-        allocation.reserved -= part
-        allocation.given_back += part
+        put(order_line, location_id, given_back=part)
     return None
+
+
+def _home(draft: Draft, parts: list[Part]) -> list[Part]:
+    """Where units go back to: where they were, or the default for a location that is no longer in use."""
+    return by_location(Part(usable(draft, location_id), units) for location_id, units in parts)

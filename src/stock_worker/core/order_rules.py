@@ -7,6 +7,7 @@ count as placed. Source: contract rules 4 to 7 and the decided cases on orders.
 from datetime import datetime, timedelta
 from typing import Final
 
+from stock_worker.core.allocations import by_location, put
 from stock_worker.core.booking import RESERVED, SALE, Draft, book, schedule
 from stock_worker.core.lines import Refused, available_to, concluded, move, rejected
 from stock_worker.core.model import Command, CommandKind, ItemKey, Line, Mode, Outcome, OutcomeKind
@@ -164,18 +165,15 @@ def _item(world: World, order: Order, line: Line) -> Item:
 
 
 def _take(draft: Draft, item: Item, line: Line, order_line: OrderLine) -> Refused | None:
-    """Sell or reserve a line's units where its routing leads."""
+    """Sell or reserve a line's units where its routing leads; a location's units are one row."""
     parts = route(draft, item, line)
     if isinstance(parts, Refused):
         return parts
     reserves = order_line.mode is Mode.RESERVE
-    for location_id, units in parts:
+    for location_id, units in by_location(parts):
         refusal = move(draft, item, location_id, RESERVED if reserves else SALE, -units, line, order_line)
         if refusal is not None:
             return refusal
-        allocation = order_line.at(location_id)
-        if reserves:
-            allocation.reserved += units
-        else:
-            allocation.sold += units
+    for location_id, units in parts:
+        put(order_line, location_id, **{"reserved" if reserves else "sold": units})
     return None

@@ -6,20 +6,13 @@ anything. Source: contract rules 4, 7 and 8 and the decided cases on places.
 """
 
 from collections.abc import Iterable
-from typing import NamedTuple
 
+from stock_worker.core.allocations import Part
 from stock_worker.core.booking import Draft
 from stock_worker.core.lines import Refused, available_to, short
 from stock_worker.core.model import Line
 from stock_worker.core.refusals import Code
-from stock_worker.core.state import Item, OrderLine
-
-
-class Part(NamedTuple):
-    """Units of a line at one location."""
-
-    location_id: str
-    units: int
+from stock_worker.core.state import Item
 
 
 def refusal_of(draft: Draft, item: Item, line: Line, location_id: str | None) -> Refused | None:
@@ -45,7 +38,10 @@ def usable(draft: Draft, location_id: str) -> str:
 
 
 def route(draft: Draft, item: Item, line: Line) -> list[Part] | Refused:
-    """Find the places that can give an order's line, its named one or by routing (rule 7)."""
+    """Find the places that can give an order's line, its named one or by routing (rule 7).
+
+    What no location has is a part of its own, the last one, also where the default gives something itself.
+    """
     assert line.quantity is not None
     if line.location_id is not None or (line.location_ids is None and len(draft.site.routing) == 1):
         return promise_at(draft, item, line, line.location_id or draft.site.default_location_id)
@@ -66,7 +62,7 @@ def route(draft: Draft, item: Item, line: Line) -> list[Part] | Refused:
             return [Part(part.location_id, quantity)]
     parts = _take(there, quantity)
     missing = quantity - sum(part.units for part in parts)
-    return _with_more(parts, default, missing) if missing else parts
+    return [*parts, Part(default, missing)] if missing else parts
 
 
 def promise_at(draft: Draft, item: Item, line: Line, location_id: str) -> list[Part] | Refused:
@@ -96,38 +92,6 @@ def holding(draft: Draft, item: Item, line: Line) -> list[Part] | Refused:
     return _take(there, line.quantity)
 
 
-def reserved_parts(order_line: OrderLine, units: int, named: str | None) -> list[Part]:
-    """Where a fulfilment takes reserved units from: at its own place first, then the oldest first."""
-    allocations = sorted(order_line.allocations, key=lambda each: each.location_id != named)
-    return _take(((each.location_id, each.reserved) for each in allocations), units)
-
-
-def newest_reserved_parts(order_line: OrderLine, units: int) -> list[Part]:
-    """Where reserved units are given back: last in, first out."""
-    return _take(((each.location_id, each.reserved) for each in reversed(order_line.allocations)), units)
-
-
-def sold_parts(order_line: OrderLine, units: int) -> list[Part]:
-    """Where sold units came from that have not come back: last in, first out."""
-    sold = ((each.location_id, each.sold - each.returned) for each in reversed(order_line.allocations))
-    return _take(sold, units)
-
-
-def unheld_parts(draft: Draft, order_line: OrderLine, units: int, named: str | None) -> list[Part]:
-    """Where units leave from that nobody holds any more.
-
-    The place named, else where they were given back, else the line's own, else the default.
-    """
-    if named is not None:
-        return [Part(named, units)]
-    back = ((each.location_id, each.given_back) for each in reversed(order_line.allocations))
-    parts = _take(((place, many) for place, many in back if draft.is_active(place)), units)
-    rest = units - sum(part.units for part in parts)
-    if not rest:
-        return parts
-    return _with_more(parts, usable(draft, order_line.location_id or draft.site.default_location_id), rest)
-
-
 def _take(there: Iterable[tuple[str, int]], units: int) -> list[Part]:
     """Take up to `units` from these places, in their order."""
     parts = []
@@ -137,10 +101,3 @@ def _take(there: Iterable[tuple[str, int]], units: int) -> list[Part]:
             parts.append(Part(location_id, given))
             units -= given
     return parts
-
-
-def _with_more(parts: list[Part], location_id: str, units: int) -> list[Part]:
-    """Add units at a location, to its part where it has one: rows are one per line, location and step."""
-    if any(part.location_id == location_id for part in parts):
-        return [part._replace(units=part.units + units) if part.location_id == location_id else part for part in parts]
-    return [*parts, Part(location_id, units)]

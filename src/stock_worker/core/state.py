@@ -77,7 +77,7 @@ class Item:
 
 @dataclass(slots=True)
 class Allocation:
-    """What an order line has at one location; a line's list is in the order in which places were first used.
+    """Units of an order line at one location; a line's list says in which order they came to be there.
 
     `sold` units were sold from there and `reserved` are held there; `given_back` were, and are not sold again;
     `returned` of the sold ones came back.
@@ -114,15 +114,6 @@ class OrderLine:
     def reserved(self) -> int:
         """The units that the line holds."""
         return sum(allocation.reserved for allocation in self.allocations)
-
-    def at(self, location_id: str) -> Allocation:
-        """Give what the line has at a location; a new entry where it has nothing there."""
-        for allocation in self.allocations:
-            if allocation.location_id == location_id:
-                return allocation
-        allocation = Allocation(location_id)
-        self.allocations.append(allocation)
-        return allocation
 
 
 @dataclass(slots=True)

@@ -7,10 +7,11 @@ kinds of adjustment.
 from collections.abc import Callable
 from typing import Final
 
+from stock_worker.core.allocations import Part
 from stock_worker.core.booking import Draft
 from stock_worker.core.lines import Refused, available_to, concluded, move, rejected, short
 from stock_worker.core.model import Command, CommandKind, ItemKey, Line, MovementType, Outcome, OutcomeKind
-from stock_worker.core.places import Part, holding, inflow_place, promise_at, refusal_of
+from stock_worker.core.places import holding, inflow_place, promise_at, refusal_of
 from stock_worker.core.refusals import Code
 from stock_worker.core.state import Item, World
 

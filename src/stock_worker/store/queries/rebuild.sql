@@ -108,7 +108,7 @@ ORDER BY order_pk LIMIT $3 FOR UPDATE;
 -- The lines of these orders with the rows that carry them, in the order in which they were written. Indexes:
 -- order_lines_pkey, orders_order_pk_is_unique, movements_pkey.
 SELECT l.order_pk, l.line_id, l.site_id, o.order_id, l.allocations, l.versions AS listed, m.version, m.type, m.quantity,
-  m.location_id, m.reference_type, m.reference_id
+  m.location_id, m.location_on_hand - m.location_reserved AS available_there, m.reference_type, m.reference_id
 FROM stock.order_lines l JOIN stock.orders o ON o.order_pk = l.order_pk
 LEFT JOIN LATERAL unnest(l.versions) AS v(version) ON true
 LEFT JOIN LATERAL (SELECT * FROM stock.movements m WHERE m.item_id = l.item_id AND m.version = v.version

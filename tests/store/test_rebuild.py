@@ -76,3 +76,20 @@ async def test_days_are_rebuilt_as_the_site_reckons_them(auditor: asyncpg.Connec
     await owner.close()
     assert [drift.kind for drift in await rebuild(auditor, dry_run=False, say=silent)] == [Kind.DAILY_TOTALS]
     assert [tuple(row) for row in await auditor.fetch(query)] == days
+
+
+async def test_rule_8_holds_are_rebuilt_without_what_orders_reserve(auditor: asyncpg.Connection, database: str) -> None:
+    entries = [
+        message("restock", reference_id="R", lines=[line("a", 9)]),
+        message("order-placed", order_id="O", mode="reserve", lines=[line("a", 3)]),
+        message("stock-adjustment", reference_id="H", type="reserved", lines=[line("a", 2)]),
+    ]
+    await handle_batch(auditor, entries, Policy(), clock=NOON)
+    assert await rebuild(auditor, dry_run=True, say=silent) == []
+    owner = await connect(database, None)
+    await owner.execute("ALTER TABLE stock.location_stock NO FORCE ROW LEVEL SECURITY")
+    await owner.execute("UPDATE stock.location_stock SET held = 1")
+    await owner.close()
+    assert [drift.kind for drift in await rebuild(auditor, dry_run=False, say=silent)] == [Kind.LOCATION_COUNTERS]
+    row = await auditor.fetchrow("SELECT on_hand, reserved, held FROM stock.location_stock")
+    assert tuple(row or ()) == (9, 5, 2)

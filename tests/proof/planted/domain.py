@@ -225,6 +225,18 @@ FAULTS: Final = (
         ),
     ),
     Fault(
+        "an expiry's reference is used again",
+        "Rule 1: a time that an amendment brought back expires under a reference that is known, and has two outcomes.",
+        (
+            Edit(
+                "core/decide.py",
+                "    if command.reference in world.references:\n",
+                "    if command.reference in world.parked:\n",
+            ),
+        ),
+        (RESERVATIONS + "test_a30_a_time_that_came_back_expires_under_the_moment_of_its_decision",),
+    ),
+    Fault(
         "an amendment survives its order's cancellation",
         "Decided cases on orders: once the whole order is cancelled its later lines are sold nevertheless.",
         (
@@ -286,6 +298,30 @@ FAULTS: Final = (
         (Edit("core/booking.py", "step.unit_cost, foreign=foreign)", "step.unit_cost, foreign=False)"),),
         (COSTS + "test_rule_12_a_cost_in_another_currency[another currency is uncosted]",),
     ),
+    Fault(
+        "a site without money has foreign costs",
+        "Decided cases on cost: a site that never named its currency has every cost that names one ignored.",
+        (
+            Edit(
+                "core/booking.py",
+                "step.currency is not None and currency is not None and step.currency != currency",
+                "step.currency is not None and step.currency != currency",
+            ),
+        ),
+        (COSTS + "test_c49_a_site_without_a_currency_compares_none",),
+    ),
+    Fault(
+        "debts are averaged",
+        "Decided cases on cost: units that fill negative stock change the average of what is not there.",
+        (
+            Edit(
+                "core/costing.py",
+                "cost is not None and before >= 0 and not foreign",
+                "cost is not None and not foreign",
+            ),
+        ),
+        (COSTS + "test_c46_inflow_into_negative_stock_leaves_the_average[above zero at the average]",),
+    ),
     # ---------------------------------------------------------------- levels and the catalog
     Fault(
         "an alert is told twice",
@@ -334,6 +370,12 @@ FAULTS: Final = (
             LEVELS + "test_rule_10_an_alerts_id_is_one_stay_at_one_level",
             "tests/store/steering/test_alerts.py::test_rule_10_an_alert_that_has_ended_is_stale",
         ),
+    ),
+    Fault(
+        "what is archived alerts",
+        "Rule 10: people are told that an item is low which the shop sells no longer.",
+        (Edit("core/policy.py", "return self.tracked and not self.archived", "return self.tracked"),),
+        (LEVELS + "test_c53_becoming_untracked_or_archived_emits_one_change_to_ok_then_nothing",),
     ),
     Fault(
         "an older revision wins",

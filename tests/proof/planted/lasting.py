@@ -11,7 +11,6 @@ REEVALUATIONS: Final = "tests/store/test_reevaluations.py::"
 IMPORTS: Final = "tests/store/test_imports.py::"
 REBUILD: Final = "tests/store/test_rebuild.py::"
 REPLAY: Final = "tests/store/test_replay.py::"
-RACES: Final = "tests/store/steering/test_races.py::"
 ALERTS: Final = "tests/store/steering/test_alerts.py::"
 STEERED: Final = "tests/store/steering/test_rules.py::"
 
@@ -143,7 +142,10 @@ FAULTS: Final = (
         "a rule once read is never read again",
         "Rule 10: what a worker remembers of an item is trusted without the stamp of its site.",
         (Edit("store/policies.py", "held.stamp == stamp and ", ""),),
-        (DOMAIN + "test_a_rule_that_changes_between_batches_is_seen_by_the_next",),
+        (
+            "tests/store/test_remembered.py::test_rule_10_a_rule_that_is_remembered_is_read_again_once_it_changed",
+            "tests/store/test_remembered.py::test_a_setting_that_is_remembered_is_read_again_once_it_changed",
+        ),
     ),
     Fault(
         "a stale dismissal hides what came since",
@@ -174,7 +176,7 @@ FAULTS: Final = (
                 "ORDER BY site_id, location_id;",
             ),
         ),
-        (RACES + "test_rule_7_a_location_does_not_close_over_what_a_batch_under_way_books_there",),
+        ("tests/store/test_closing.py::test_rule_7_a_location_does_not_close_over_what_is_on_its_way",),
     ),
     Fault(
         "an earlier batch's counts are corrected again",
@@ -210,8 +212,8 @@ FAULTS: Final = (
         (
             Edit(
                 "imports.py",
-                "blake2b(place.encode(),",
-                'blake2b(f"{place} {datetime.now()}".encode(),',
+                "    reference_id = f",
+                '    place += f" {datetime.now():%H%M%S%f}"\n    reference_id = f',
             ),
         ),
         (IMPORTS + "test_rule_1_the_same_file_twice_changes_nothing_and_a_corrected_one_books_what_is_new",),
@@ -266,7 +268,7 @@ FAULTS: Final = (
                 "type IN ('reserved', 'unreserved')\n",
             ),
         ),
-        (REBUILD + "test_a_good_history_has_nothing_to_rebuild",),
+        (REBUILD + "test_rule_8_holds_are_rebuilt_without_what_orders_reserve",),
     ),
     Fault(
         "a letter goes back under a settled reference",

@@ -200,3 +200,17 @@ def test_rule_12_reconciles_over_ten_thousand_movements() -> None:
     assert item.costed == item.on_hand
     assert item.average_cost is not None
     assert abs(value - item.average_cost * item.costed) <= bound
+
+
+@pytest.mark.parametrize(
+    ("costs", "average"),
+    [
+        ([(1, "123456789012.345678")], "123456789012.345678"),
+        ([(1_000_000_000, "99999999.999999"), (1, "0.000001")], "99999999.899999"),
+        ([(3, "333333333333333.333333"), (4, "0.000001")], "142857142857142.857143"),
+    ],
+    ids=["as it came", "a unit in a billion", "fifteen digits"],
+)
+def test_rule_12_an_average_is_exact_however_large(costs: list[tuple[int, str]], average: str) -> None:
+    *_, last = run(world(), *(cost(*each) for each in costs))
+    assert last.movements[0].average_cost == D(average)

@@ -100,3 +100,25 @@ async def test_what_a_site_has_can_be_named(worker: asyncpg.Connection) -> None:
     known = await known_of(worker, SITE)
     assert known.locations == {"default": DEFAULT, DEFAULT: DEFAULT}
     assert known.skus == {}
+
+
+async def test_rule_1_a_file_that_comes_again_in_another_order_changes_nothing(worker: asyncpg.Connection) -> None:
+    first, _ = read_text(f"product_id,quantity\n{A},5\n{B},7\n")
+    sorted_anew, _ = read_text(f"product_id,note,quantity\n{B},from the shop,7\n\n{A},,5\n")
+    outcomes = [await book(worker, rows, Policy(), say=lambda _done: None) for rows in (first, sorted_anew)]
+    assert [counted for counted, _ in outcomes] == [{OutcomeKind.APPLIED: 2}, {OutcomeKind.DUPLICATE: 2}]
+    assert await worker.fetchval("SELECT sum(on_hand) FROM stock.items") == 12
+
+
+async def test_rule_1_one_item_at_two_locations_is_two_rows(worker: asyncpg.Connection) -> None:
+    shop = "a0000000-0000-4000-8000-0000000000aa"
+    known = Known({"default": DEFAULT, "shop": shop}, {})
+    text = f"product_id,location,quantity\n{A},DEFAULT,5\n{A},SHOP,7\n"
+    rows, mistakes = read(io.StringIO(text), What.STOCK, name="spring", site_id=SITE, known=known, now=NOON)
+    assert mistakes == []
+    assert [await book(worker, rows, Policy(), say=lambda _done: None) for _ in range(2)] == [
+        ({OutcomeKind.APPLIED: 2}, []),
+        ({OutcomeKind.DUPLICATE: 2}, []),
+    ]
+    there = await worker.fetch("SELECT on_hand FROM stock.location_stock ORDER BY on_hand")
+    assert [row["on_hand"] for row in there] == [5, 7]

@@ -1,6 +1,7 @@
 """`rebuild`: what follows from the ledger is computed again; a good history has nothing to rebuild."""
 
 import json
+from datetime import UTC, datetime
 
 import asyncpg
 import pytest
@@ -10,6 +11,7 @@ from stock_worker.audit.rebuild import rebuild
 from stock_worker.audit.verify import verify
 from stock_worker.handle import Policy, expire, handle_batch
 from stock_worker.store.engine import connect
+from stock_worker.store.steering import settings
 from stock_worker.store.steering.rules import Scope, change
 from tests.store.histories import NOON, A, history
 from tests.store.records import DEFAULT, SITE, line, message
@@ -76,3 +78,38 @@ async def test_what_was_damaged_is_rebuilt(auditor: asyncpg.Connection, database
     assert {drift.kind for drift in await rebuild(auditor, dry_run=False, say=silent)} == found
     assert await rebuild(auditor, dry_run=True, say=silent) == []
     assert await verify(auditor) == []
+
+
+async def test_days_are_rebuilt_as_the_site_reckons_them(auditor: asyncpg.Connection, database: str) -> None:
+    """Two deliveries of one day in UTC, of which the second is tomorrow's in Auckland."""
+    await settings.change(auditor, SITE, {"timezone": "Pacific/Auckland"})
+    for hour in (9, 13):
+        clock = datetime(2026, 6, 3, hour, tzinfo=UTC)
+        delivery = message("restock", reference_id=f"{hour}", lines=[line("a", hour)])
+        await handle_batch(auditor, [delivery], Policy(), clock=clock)
+    query = "SELECT day::text, units_in FROM stock.daily_totals ORDER BY day"
+    days = [("2026-06-03", 9), ("2026-06-04", 13)]
+    assert [tuple(row) for row in await auditor.fetch(query)] == days
+    owner = await connect(database, None)
+    await owner.execute("ALTER TABLE stock.daily_totals NO FORCE ROW LEVEL SECURITY")
+    await owner.execute("DELETE FROM stock.daily_totals WHERE units_in = 13")
+    await owner.close()
+    assert [drift.kind for drift in await rebuild(auditor, dry_run=False, say=silent)] == [Kind.DAILY_TOTALS]
+    assert [tuple(row) for row in await auditor.fetch(query)] == days
+
+
+async def test_rule_8_holds_are_rebuilt_without_what_orders_reserve(auditor: asyncpg.Connection, database: str) -> None:
+    entries = [
+        message("restock", reference_id="R", lines=[line("a", 9)]),
+        message("order-placed", order_id="O", mode="reserve", lines=[line("a", 3)]),
+        message("stock-adjustment", reference_id="H", type="reserved", lines=[line("a", 2)]),
+    ]
+    await handle_batch(auditor, entries, Policy(), clock=NOON)
+    assert await rebuild(auditor, dry_run=True, say=silent) == []
+    owner = await connect(database, None)
+    await owner.execute("ALTER TABLE stock.location_stock NO FORCE ROW LEVEL SECURITY")
+    await owner.execute("UPDATE stock.location_stock SET held = 1")
+    await owner.close()
+    assert [drift.kind for drift in await rebuild(auditor, dry_run=False, say=silent)] == [Kind.LOCATION_COUNTERS]
+    row = await auditor.fetchrow("SELECT on_hand, reserved, held FROM stock.location_stock")
+    assert tuple(row or ()) == (9, 5, 2)

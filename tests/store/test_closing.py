@@ -1,0 +1,69 @@
+"""Contract rule 7: a location goes out of use only when it is empty, by what batches under way bring there too."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import asyncpg
+import pytest
+import pytest_asyncio
+
+from stock_worker.handle import Policy, handle_batch
+from stock_worker.store.engine import connect
+from stock_worker.store.steering import locations
+from stock_worker.store.steering.locations import Location
+from stock_worker.store.steering.refused import Refused, Why
+from tests.flow.running import until
+from tests.store.records import SITE, line, message
+
+THE_LEDGER = "LOCK TABLE stock.movements IN SHARE MODE"
+"""Nobody can write it; whoever has decided a batch waits here."""
+WAITING = """
+SELECT count(DISTINCT pid) FROM pg_locks
+WHERE NOT granted AND pid IN (SELECT pid FROM pg_stat_activity WHERE datname = current_database())
+"""
+
+
+@pytest_asyncio.fixture
+async def sessions(database: str) -> AsyncIterator[list[asyncpg.Connection]]:
+    """A worker, somebody who closes a location, and the owner."""
+    connections = [
+        await connect(database, "stock_worker"),
+        await connect(database, "stock_worker"),
+        await connect(database, None),
+    ]
+    yield connections
+    for connection in connections:
+        await connection.close()
+
+
+@pytest.mark.parametrize("archived", [False, True], ids=["out of use", "archived"])
+async def test_rule_7_a_location_does_not_close_over_what_is_on_its_way(
+    sessions: list[asyncpg.Connection], *, archived: bool
+) -> None:
+    worker, person, owner = sessions
+    shop = await locations.create(person, SITE, {"name": "Shop"})
+    assert isinstance(shop, Location)
+
+    async def waiting(many: int) -> bool:
+        return bool(await owner.fetchval(WAITING) == many)
+
+    transaction = owner.transaction()
+    await transaction.start()
+    await owner.execute(THE_LEDGER)
+    delivery = message("restock", reference_id="R", lines=[line("a", 5, location_id=shop.location_id)])
+    batch = asyncio.create_task(handle_batch(worker, [delivery], Policy()))
+    await until(lambda: waiting(1))
+    where = person, SITE, shop.location_id
+    closing = asyncio.create_task(
+        locations.archive(*where) if archived else locations.change(*where, {"is_active": False})
+    )
+
+    async def closed_or_waits() -> bool:
+        return closing.done() or await waiting(2)
+
+    await until(closed_or_waits)
+    await transaction.rollback()
+    await batch
+    closed = await closing
+    assert isinstance(closed, Refused), closed
+    assert closed.why is Why.NOT_EMPTY

@@ -13,7 +13,7 @@ from tests.chaos.harness import Shop
 from tests.chaos.launch import POINTS
 from tests.chaos.life import Life
 from tests.chaos.verdict import Verdict, judge_shop
-from tests.oracle.generator import Mix
+from tests.oracle.shop import Mix
 
 PER_SECOND: Final = 60.0
 PASSES: Final = 3

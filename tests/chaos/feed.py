@@ -17,8 +17,9 @@ from stock_worker.handle import Policy, handle_batch
 from stock_worker.store.engine import connect
 from stock_worker.wire.decode import decode
 from tests.chaos.harness import Shop
-from tests.oracle.generator import Mix, generate
+from tests.oracle.generator import generate
 from tests.oracle.records import Sent
+from tests.oracle.shop import Mix
 
 _TICK_S: Final = 0.1
 _GOODBYE_S: Final = 5.0

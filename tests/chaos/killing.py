@@ -14,7 +14,7 @@ from typing import Final
 from tests.chaos.feed import feeding, stock_up
 from tests.chaos.harness import Shop
 from tests.chaos.verdict import Verdict, judge_shop
-from tests.oracle.generator import Mix
+from tests.oracle.shop import Mix
 
 SEATS: Final = ("one", "two", "three")
 NEW_MEMBER_SHARE: Final = 0.3

@@ -5,7 +5,7 @@ import pytest
 from stock_worker.devstack import Stack
 from tests.chaos.harness import open_shop
 from tests.chaos.killing import SHOP_SETTINGS, kill_at_random
-from tests.oracle.generator import Mix
+from tests.oracle.shop import Mix
 
 pytestmark = pytest.mark.chaos
 

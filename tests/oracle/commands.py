@@ -16,13 +16,19 @@ Reference = tuple[str, str, str]
 
 PARKABLE: Final = ("order-cancelled", "order-fulfilled", "return-received", "order-placed")
 """Topics whose commands may wait for their order (a placement only when it amends)."""
+EXPIRY: Final = "expiry"
+"""In the place of a topic: what the sweeper does by itself when reservations are due."""
+_PLACES: Final = {"unknown_location", "inactive_location"}
 ALLOWED: Final = {
-    "order": {"order_already_placed", "insufficient_stock", "counter_overflow", "order_never_placed"},
+    "order": {"order_already_placed", "insufficient_stock", "counter_overflow", "order_never_placed", *_PLACES},
     "cancellation": {"unknown_line", "exceeds_cancellable", "order_never_placed"},
     "fulfilment": {"unknown_line", "exceeds_placed", "order_never_placed"},
     "return": {"unknown_line", "exceeds_returnable", "counter_overflow", "order_never_placed"},
     "restock": {"counter_overflow"},
-    "adjustment": {"version_conflict", "insufficient_stock", "counter_overflow"},
+    "adjustment": {"version_conflict", "exceeds_reserved", "insufficient_stock", "counter_overflow", *_PLACES},
+    "count": {"location_required", "unknown_version", "counter_overflow", *_PLACES},
+    "transfer": {"same_location", "insufficient_stock", "counter_overflow", *_PLACES},
+    EXPIRY: set[str](),
 }
 
 
@@ -48,6 +54,12 @@ class Command:
         return "rejected" if self.rejected else None
 
     @property
+    def order_id(self) -> str | None:
+        """The order that it is about."""
+        value = self.value or json.loads(self.sent[0].value or b"")
+        return None if value.get("order_id") is None else str(value["order_id"])
+
+    @property
     def accepted(self) -> bool:
         """Whether it was applied, wholly or by lines."""
         return self.outcome in ("applied", "partly_applied")
@@ -59,8 +71,9 @@ class Command:
 def judge_commands(
     sent: list[Sent], published: Published, ledger: dict[str, list[dict[str, Any]]], judgement: Judgement
 ) -> dict[Reference, Command]:
-    """Judge outcomes, conflicts and dead letters; return the commands by reference."""
+    """Judge outcomes, conflicts and dead letters; return the commands by reference, expiries among them."""
     commands = _commands(sent)
+    _add_expiries(commands, published, ledger)
     for event in (*published.events["adjustment-applied"], *published.events["adjustment-rejected"]):
         _tell(commands, event, judgement)
     for rows in ledger.values():
@@ -70,20 +83,23 @@ def judge_commands(
                 judgement.wrong.append(f"a row of {row['reference_type']}/{row['reference_id']}, which nobody sent")
                 continue
             command.rows.append(row)
-            if row["order_id"] not in (None, json.loads(command.sent[0].value or b"").get("order_id")):
+            if row["order_id"] not in (None, command.order_id):
                 judgement.wrong.append(f"{command} moved stock for order {row['order_id']}, which it did not name")
     dead = _dead_letters(sent, published, judgement)
-    for command in commands.values():
+    asked = [command for command in commands.values() if command.sent]
+    for command in asked:
         _judge_conflicts(command, dead, judgement)
+    for command in commands.values():
         _judge_outcome(command, dead, judgement)
-    judgement.commands, judgement.moved = len(commands), sum(bool(command.rows) for command in commands.values())
+    judgement.commands, judgement.moved = len(asked), sum(bool(command.rows) for command in asked)
+    judgement.expiries = len(commands) - len(asked)
     return commands
 
 
 def _commands(sent: list[Sent]) -> dict[Reference, Command]:
     commands: dict[Reference, Command] = {}
     for record in sent:
-        if record.poison:
+        if record.poison or record.topic == "product-changed":
             continue
         assert record.value is not None
         value = json.loads(record.value)
@@ -92,6 +108,18 @@ def _commands(sent: list[Sent]) -> dict[Reference, Command]:
         command.sent.append(record)
         command.meanings.append(meaning_of(record.topic, value))
     return commands
+
+
+def _add_expiries(
+    commands: dict[Reference, Command], published: Published, ledger: dict[str, list[dict[str, Any]]]
+) -> None:
+    """An expiry is told and has rows as a command has, though nobody sent it."""
+    told = (event.value for event in published.events["adjustment-applied"])
+    for value in (*told, *(row for rows in ledger.values() for row in rows)):
+        if value["reference_type"] == EXPIRY:
+            reference = (value["site_id"], EXPIRY, value["reference_id"])
+            order_id, _, _ = value["reference_id"].rpartition("@")
+            commands.setdefault(reference, Command(reference, topic=EXPIRY, value={"order_id": order_id}))
 
 
 def _tell(commands: dict[Reference, Command], event: Event, judgement: Judgement) -> None:

@@ -1,32 +1,44 @@
-"""What commands asked for against what was moved. Law: totals only, no order of arrival is assumed (rule 5)."""
+"""What orders come to. Law: totals only, no order of arrival is assumed (rule 5)."""
 
 from collections import Counter, defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any, Final
 
-from tests.models.meaning import canonical_type
-from tests.oracle.commands import Command, Reference
+from tests.models.meaning import instant
+from tests.models.words import Item
+from tests.oracle.asked import item_of
+from tests.oracle.commands import EXPIRY, Command, Reference
 from tests.oracle.records import Judgement
+from tests.oracle.steering import Steering
 
-Moves = Counter[tuple[Any, ...]]
-
-TAKES: Final = ("sale", "damage", "expired")
+PLACED: Final = ("applied", "superseded", "expired", "no_effect")
+"""The outcomes of a placement or an amendment that counts."""
+GRACE: Final = timedelta(seconds=30)
+"""What was due longer than this before the last row must have expired."""
 
 
 @dataclass(slots=True)
 class Line:
-    """The totals of one order line, as the accepted commands add up."""
+    """The totals of one order line, as the accepted commands add up; `by` is the command that placed it."""
 
-    item: tuple[str, str | None]
+    item: Item
     placed: int
+    by: Command
+    reserves: bool = False
+    expired: bool = False
     cancelled: int = 0
     fulfilled: int = 0
     returned: int = 0
 
-    def sold(self, *, whole: bool) -> int:
-        """Rule 5, mode sale."""
+    def parts(self, *, whole: bool) -> tuple[int, int]:
+        """Rule 5: what is sold, and what is reserved."""
         out = max(self.fulfilled, self.returned)
-        return self.placed - min(self.placed if whole else self.cancelled, self.placed - out)
+        cancelled = min(self.placed if whole else self.cancelled, self.placed - out)
+        if not self.reserves:
+            return self.placed - cancelled, 0
+        return out, 0 if self.expired else self.placed - out - cancelled
 
 
 @dataclass(slots=True)
@@ -39,18 +51,26 @@ class Order:
     placed: bool = False
     certain: bool = True
 
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """The rows that were booked for it."""
+        return (row for command in self.commands for row in command.rows if row["order_id"] is not None)
 
-def judge_quantities(commands: dict[Reference, Command], judgement: Judgement) -> None:
-    """Judge that the rows are what the accepted commands asked for, and that the refusals were in place."""
+
+def judge_orders(commands: dict[Reference, Command], steering: Steering, judgement: Judgement) -> None:
+    """Judge that the rows of each order are what rule 5 makes of the accepted commands, and that refusals could be."""
     orders: dict[tuple[str, str], Order] = defaultdict(Order)
     for command in commands.values():
-        _judge_told_lines(command, judgement)
-        _judge_asked(command, judgement)
-        if command.value.get("order_id") is not None:
-            orders[command.reference[0], command.value["order_id"]].commands.append(command)
-    for (_, name), order in orders.items():
+        if command.order_id is not None:
+            orders[command.reference[0], command.order_id].commands.append(command)
+    times = (datetime.fromisoformat(row["recorded_at"]) for each in commands.values() for row in each.rows)
+    last = max(times, default=None)
+    for (site, name), order in orders.items():
         _add_up(order)
-        _judge_order(name, order, judgement)
+        untracked = {item for owner, item in steering.untracked if owner == site}
+        loose = {item for owner, item in steering.loose if owner == site}
+        _judge_order(name, order, untracked, loose, judgement)
+        _judge_places(order, judgement)
+        _judge_expiries(name, order, last, judgement)
         for command in order.commands:
             if command.outcome == "rejected":
                 _judge_refusal(command, order, judgement)
@@ -58,105 +78,27 @@ def judge_quantities(commands: dict[Reference, Command], judgement: Judgement) -
                 judgement.lost.append(f"{command} is parked although order {name} was placed")
 
 
-def _judge_told_lines(command: Command, judgement: Judgement) -> None:
-    """The sender is told one line for each row."""
-    if not command.applied:
-        return
-    names = ("line_id", "product_id", "variant_id", "location_id", "type", "quantity")
-    told = Counter(tuple(line[name] for name in names) for line in command.applied[0]["lines"])
-    rows = Counter(tuple(row[name] for name in names) for row in command.rows)
-    if told != rows:
-        judgement.wrong.append(
-            f"{command}: told {sorted(told - rows, key=repr)}, moved {sorted(rows - told, key=repr)}"
-        )
-
-
-def _judge_asked(command: Command, judgement: Judgement) -> None:
-    """The rows of a command are what it asked for, but for the sales that rule 5 adds and takes away."""
-    if not command.accepted:
-        return
-    rows: Moves = Counter((_item(row), row["type"], row["quantity"]) for row in command.rows)
-    if command.topic == "order-placed":
-        _expect(
-            command,
-            Counter((_item(line), "sale", -line["quantity"]) for line in command.value["lines"]),
-            rows,
-            judgement,
-        )
-    elif command.topic == "restock":
-        _expect(
-            command,
-            Counter((_item(line), "restock", line["quantity"]) for line in command.value["lines"]),
-            rows,
-            judgement,
-        )
-    elif command.topic == "stock-adjustment":
-        _expect(command, _adjusted(command), rows, judgement)
-    elif command.topic == "return-received":
-        _expect_return(command, judgement)
-    else:
-        gives = command.topic == "order-cancelled"
-        if any(row["type"] != "sale" or (row["quantity"] > 0) != gives for row in command.rows):
-            judgement.wrong.append(f"{command} moved {sorted(rows, key=repr)}")
-        if gives and command.value.get("lines"):
-            asked = sum(line.get("quantity") or 0 for line in command.value["lines"])
-            given = sum(row["quantity"] for row in command.rows)
-            if given < asked or (given > asked and all(line.get("quantity") for line in command.value["lines"])):
-                judgement.wrong.append(f"{command} cancelled {given} of {asked}")
-
-
-def _expect(command: Command, asked: Moves, rows: Moves, judgement: Judgement) -> None:
-    if asked != rows:
-        judgement.wrong.append(
-            f"{command}: asked and not moved {sorted(asked - rows, key=repr)}, "
-            f"moved and not asked {sorted(rows - asked, key=repr)}"
-        )
-
-
-def _adjusted(command: Command) -> Moves:
-    kind = canonical_type(command.value["type"])
-    refused = Counter((_item(line), abs(line["requested"])) for event in command.rejected for line in event["lines"])
-    moves: Moves = Counter()
-    for line in command.value["lines"]:
-        quantity = line["quantity"] if kind == "adjustment" else abs(line["quantity"]) * (-1 if kind in TAKES else 1)
-        if refused[_item(line), abs(quantity)]:
-            refused[_item(line), abs(quantity)] -= 1
-        else:
-            moves[_item(line), kind, int(quantity)] += 1
-    return moves
-
-
-def _expect_return(command: Command, judgement: Judgement) -> None:
-    came = sum(row["quantity"] for row in command.rows if row["type"] == "return")
-    broken = -sum(row["quantity"] for row in command.rows if row["type"] == "damage")
-    lines = command.value["lines"]
-    asked = (
-        sum(line["quantity"] for line in lines),
-        sum(line["quantity"] for line in lines if line.get("condition") == "damaged"),
-    )
-    if (came, broken) != asked:
-        judgement.wrong.append(f"{command}: {asked} came back and were damaged, {came, broken} were booked")
-
-
-# ---------------------------------------------------------------- orders
-
-
 def _add_up(order: Order) -> None:
-    placements = [
-        each for each in order.commands if each.topic == "order-placed" and each.outcome in ("applied", "superseded")
-    ]
+    placements = [each for each in order.commands if each.topic == "order-placed" and each.outcome in PLACED]
     first = sorted(
-        (each for each in placements if not each.value.get("amend")), key=lambda each: each.outcome != "applied"
+        (each for each in placements if not each.value.get("amend")), key=lambda each: each.outcome == "superseded"
     )
     order.placed = bool(first)
     # Of several superseded placements the first one decided counts, and it is not known which that was.
-    order.certain = len(first) < 2 or first[0].outcome == "applied" or _same_lines(first)
+    order.certain = len(first) < 2 or first[0].outcome != "superseded" or _same_lines(first)
+    mode = first[0].value.get("mode") if first else None
     for command in (*first[:1], *(each for each in placements if each.value.get("amend"))):
-        for position, line in enumerate(command.value["lines"], 1):
-            order.lines.setdefault(line.get("line_id") or str(position), Line(_item(line), line["quantity"]))
+        reserves = (command.value.get("mode") or mode) == "reserve"
+        for position, asked in enumerate(command.value["lines"], 1):
+            line = Line(item_of(asked), asked["quantity"], command, reserves, command.outcome == "expired")
+            order.lines.setdefault(asked.get("line_id") or str(position), line)
     for command in order.commands:
         if command.topic == "order-cancelled" and command.value.get("lines") is None:
             order.whole = order.whole or command.outcome is not None
+        elif command.topic == EXPIRY:
+            for row in command.rows:
+                if row["line_id"] in order.lines:
+                    order.lines[row["line_id"]].expired = True
         elif command.topic != "order-placed" and command.outcome == "applied":
             _add_totals(order, command)
 
@@ -178,37 +120,77 @@ def _add_totals(order: Order, command: Command) -> None:
             line.returned += asked["quantity"]
         elif asked.get("quantity") is not None:
             line.cancelled += asked["quantity"]
-        else:  # all that was left: how much that was, only the row says
+        else:  # all that was left: how much that was, only the rows say, and of what had expired none does
             line.cancelled += sum(row["quantity"] for row in command.rows if row["line_id"] == name)
+            line.expired = line.expired or (line.reserves and not any(row["line_id"] == name for row in command.rows))
 
 
 def _pick(order: Order, asked: dict[str, Any]) -> tuple[str, Line | None]:
     if asked.get("line_id") is not None:
         return asked["line_id"], order.lines.get(asked["line_id"])
-    found = [(name, line) for name, line in order.lines.items() if line.item == _item(asked)]
+    found = [(name, line) for name, line in order.lines.items() if line.item == item_of(asked)]
     return found[0] if len(found) == 1 else ("", None)
 
 
-def _judge_order(name: str, order: Order, judgement: Judgement) -> None:
-    """What the rows say of each line is what rule 5 says of its totals."""
+def _judge_order(name: str, order: Order, untracked: set[Item], loose: set[Item], judgement: Judgement) -> None:
+    """What the rows say of each line is what rule 5 says of its totals; untracked lines have none."""
     sold: Counter[str] = Counter()
+    held: Counter[str] = Counter()
     came: Counter[str] = Counter()
-    for command in order.commands:
-        for row in command.rows:
-            if row["order_id"] is not None:
-                sold[row["line_id"]] -= row["quantity"] if row["type"] == "sale" else 0
-                came[row["line_id"]] += row["quantity"] if row["type"] == "return" else 0
+    for row in order.rows():
+        sold[row["line_id"]] -= row["quantity"] if row["type"] == "sale" else 0
+        held[row["line_id"]] -= row["quantity"] if row["type"] in ("reserved", "unreserved") else 0
+        came[row["line_id"]] += row["quantity"] if row["type"] == "return" else 0
     if not order.certain:
         return
-    for line_id in {*order.lines, *sold, *came}:
+    for line_id in {*order.lines, *sold}:
         line = order.lines.get(line_id)
         if line is None:
             judgement.wrong.append(f"order {name} moved stock for line {line_id}, which it has not")
-        elif (sold[line_id], came[line_id]) != (line.sold(whole=order.whole), line.returned):
+            continue
+        moved = sold[line_id], held[line_id], came[line_id]
+        wanted = (0, 0, 0) if line.item in untracked else (*line.parts(whole=order.whole), line.returned)
+        if moved != wanted and not (line.item in loose and not any(moved)):
             judgement.wrong.append(
-                f"order {name} line {line_id}: {sold[line_id]} sold and {came[line_id]} returned, "
-                f"by rule 5 {line.sold(whole=order.whole)} and {line.returned}"
+                f"order {name} line {line_id}: {moved} sold, reserved and returned, by rule 5 {wanted}"
             )
+
+
+def _judge_places(order: Order, judgement: Judgement) -> None:
+    """A placement took what it names from where it names it, in rows of its mode."""
+    for line_id, line in order.lines.items():
+        asked = next(each for each in line.by.value["lines"] if item_of(each) == line.item)
+        named = [each.get("location_id") for each in line.by.value["lines"] if each.get("line_id", line_id) == line_id]
+        allowed = asked.get("location_ids")
+        for row in line.by.rows:
+            if row["line_id"] != line_id:
+                continue
+            if row["type"] != ("reserved" if line.reserves else "sale"):
+                judgement.wrong.append(f"{line.by} took line {line_id} as {row['type']}")
+            if len(line.by.value["lines"]) == 1 and named[0] is not None and row["location_id"] != named[0]:
+                judgement.wrong.append(f"{line.by} took line {line_id} from another place than {named[0]}")
+            if len(line.by.value["lines"]) == 1 and allowed and row["location_id"] not in allowed:
+                judgement.wrong.append(f"{line.by} took line {line_id} from none of {allowed}")
+
+
+def _judge_expiries(name: str, order: Order, last: datetime | None, judgement: Judgement) -> None:
+    """None early, and none left out."""
+    accepted = (each for each in order.commands if each.topic == "order-placed" and each.outcome in PLACED)
+    ends = [end for each in accepted if (end := instant(each.value.get("expires_at"))) is not None]
+    for command in order.commands:
+        if command.topic != EXPIRY:
+            continue
+        due = datetime.fromisoformat(command.reference[2].rpartition("@")[2])
+        if due not in ends:
+            judgement.wrong.append(f"{command}: order {name} never was to end then")
+        if not any(line.reserves for line in order.lines.values()):
+            judgement.wrong.append(f"{command}: order {name} reserved nothing")
+        early = [row for row in command.rows if datetime.fromisoformat(row["recorded_at"]) < due]
+        if early:
+            judgement.wrong.append(f"{command} came early, at {early[0]['recorded_at']}")
+    holds = -sum(row["quantity"] for row in order.rows() if row["type"] in ("reserved", "unreserved"))
+    if holds and ends and last is not None and max(ends) < last - GRACE:
+        judgement.lost.append(f"order {name} still holds something long after its time")
 
 
 def _judge_refusal(command: Command, order: Order, judgement: Judgement) -> None:
@@ -237,8 +219,3 @@ def _judge_refusal(command: Command, order: Order, judgement: Judgement) -> None
         possible = any(quantity > most for (quantity, _), most in zip(known, left, strict=True))
     if not possible:
         judgement.wrong.append(f"{command} was refused as {code}, which cannot have been")
-
-
-def _item(line: dict[str, Any]) -> tuple[str, str | None]:
-    product, variant = line.get("product_id"), line.get("variant_id")
-    return (product or "").lower(), variant.lower() if variant else None

@@ -67,6 +67,7 @@ class Judgement:
     commands: int = 0
     moved: int = 0
     redelivered_events: int = 0
+    expiries: int = 0
 
     @property
     def moved_share(self) -> float:

@@ -6,41 +6,40 @@ from typing import Any
 
 import pytest
 
-from tests.oracle.generator import Mix, generate
 from tests.oracle.history import Shop
+from tests.oracle.kinds import CODES, OUTCOMES
 from tests.oracle.oracle import judge
 from tests.oracle.records import Judgement, Seen, Sent
+from tests.oracle.shop import Mix, steering_of
+from tests.oracle.steering import NOWHERE
 
 Plant = Callable[[list[Sent], list[Seen]], None]
 
 
+MIX = Mix(commands=2_000, poison=0.03)
+
+
 @pytest.fixture(scope="module")
 def history() -> Shop:
-    shop = Shop()
-    shop.run(generate(7, Mix(commands=900, poison=0.03)))
+    shop = Shop(7, MIX)
+    shop.run()
     return shop
 
 
 def test_a_good_history_has_no_fault_and_is_counted(history: Shop) -> None:
-    judgement = judge(history.sent, history.seen)
+    judgement = judge(history.sent, history.seen, history.steering)
     assert judgement.faults == []
     assert judgement.moved_share > 0.5
     assert judgement.outcomes["malformed"] == sum(record.poison for record in history.sent)
     assert judgement.outcomes["duplicate"] > 0
-    wanted = {
-        *("applied", "partly_applied", "no_effect", "superseded", "rejected", "conflict", "duplicate", "parked"),
-        *("malformed",),
-    }
-    assert {outcome for outcome, many in judgement.outcomes.items() if many >= 5} == wanted
-    codes = {
-        *("order_already_placed", "unknown_line", "version_conflict", "exceeds_placed", "exceeds_cancellable"),
-        *("exceeds_returnable", "insufficient_stock", "order_never_placed", "reference_conflict", "malformed"),
-    }
-    assert {code for code, many in judgement.codes.items() if many >= 3} == codes
+    assert {name: judgement.outcomes[name] >= 5 for name in OUTCOMES} == dict.fromkeys(OUTCOMES, True)
+    assert {name: judgement.codes[name] >= 3 for name in CODES} == dict.fromkeys(CODES, True)
+    assert judgement.expiries > 5
     placed = sum(
-        judgement.outcomes[each] for each in ("applied", "partly_applied", "no_effect", "superseded", "rejected")
+        judgement.outcomes[each]
+        for each in ("applied", "partly_applied", "no_effect", "superseded", "expired", "rejected")
     )
-    still_parked = judgement.commands - placed
+    still_parked = judgement.commands + judgement.expiries - placed
     ended = judgement.outcomes["parked"] - still_parked
     assert still_parked > 0
     assert ended > 0
@@ -49,7 +48,7 @@ def test_a_good_history_has_no_fault_and_is_counted(history: Shop) -> None:
 def test_events_and_dead_letters_that_come_again_as_they_were_are_no_fault(history: Shop) -> None:
     last = max(record.offset for record in history.seen) + 1
     again = [record._replace(offset=record.offset + last) for record in history.seen[len(history.seen) // 3 :]]
-    judgement = judge(history.sent, [*history.seen, *again])
+    judgement = judge(history.sent, [*history.seen, *again], history.steering)
     assert judgement.faults == []
     assert judgement.redelivered_events == len(again)
 
@@ -254,6 +253,68 @@ def forget_total(sent: list[Sent], seen: list[Seen]) -> None:
     assert sent
 
 
+def elsewhere(kind: str) -> Plant:
+    """The rows of one command are at a location that it did not name."""
+
+    def plant(sent: list[Sent], seen: list[Seen]) -> None:
+        first = json.loads(seen[find(seen, "stock-changed", type=kind)].value or b"")
+        for index, record in enumerate(seen):
+            if record.topic in ("stock-changed", "adjustment-applied") and first["reference_id"].encode() in (
+                record.value or b""
+            ):
+                value = (record.value or b"").replace(first["location_id"].encode(), NOWHERE.encode())
+                seen[index] = record._replace(value=value)
+        assert sent
+
+    return plant
+
+
+def other_line_of_a_count(sent: list[Sent], seen: list[Seen]) -> None:
+    """The counter found one more than was booked."""
+    told = json.loads(seen[find(seen, "stock-changed", reference_type="count")].value or b"")
+    for index, record in enumerate(sent):
+        if record.topic == "stock-count" and told["reference_id"].encode() in (record.value or b""):
+            value = json.loads(record.value or b"")
+            value["lines"] = [{**line, "counted": line["counted"] + 1} for line in value["lines"]]
+            sent[index] = record._replace(value=json.dumps(value).encode())
+
+
+def beyond(kind: str) -> Plant:
+    """Everything of an item from its first such row on is a thousand less than told."""
+
+    def plant(_: list[Sent], seen: list[Seen]) -> None:
+        first = json.loads(seen[find(seen, "stock-changed", type=kind, reference_type="adjustment")].value or b"")
+        less = {"on_hand": 1_000, "new_stock": 1_000, "available": 1_000, "location_on_hand": 1_000}
+        bend(
+            "stock-changed",
+            lambda value: [value.update({name: value[name] - n}) for name, n in less.items()],
+            **{name: first[name] for name in ("movement_id",)},
+        )([], seen)
+
+    return plant
+
+
+def moving(topic: str, change: Callable[[dict[str, Any]], object] | None, *, last: bool = False) -> Plant:
+    """Change, or lose, an event of the site whose rules change: the second of an item that has more, or its last."""
+
+    def plant(_: list[Sent], seen: list[Seen]) -> None:
+        site = steering_of(7, MIX).meanwhile[0].site
+        by_key: dict[bytes | None, list[int]] = {}
+        for index, record in enumerate(seen):
+            if record.topic == topic and site.encode() in (record.key or b""):
+                by_key.setdefault(record.key, []).append(index)
+        several = next(indexes for indexes in by_key.values() if len(indexes) > 2)
+        index = several[-1] if last else several[1]
+        if change is None:
+            del seen[index]
+            return
+        value = json.loads(seen[index].value or b"")
+        change(value)
+        seen[index] = seen[index]._replace(value=json.dumps(value).encode())
+
+    return plant
+
+
 PLANTS = [
     # lost
     pytest.param("lost", unheard, id="a command is lost"),
@@ -306,6 +367,22 @@ PLANTS = [
         "wrong", bend("stock-changed", put(order_id="another"), reference_type="order"), id="a row of another order"
     ),
     pytest.param("wrong", forget_total, id="a row of another line"),
+    pytest.param("wrong", bend("stock-changed", put(average_cost="9.000000"), version=4), id="an average of nothing"),
+    pytest.param("wrong", bend("stock-changed", add("costed_quantity", 1), version=4), id="a unit without its cost"),
+    pytest.param(
+        "wrong", bend("stock-changed", put(type="unreserved"), type="damage"), id="a damage that moves no stock"
+    ),
+    pytest.param(
+        "wrong", bend("stock-changed", put(order_id=None, line_id=None), type="unreserved"), id="a hold of nobody"
+    ),
+    pytest.param(
+        "wrong", bend("stock-changed", put(recorded_at="2026-01-01T00:00:00Z"), reference_type="expiry"), id="early"
+    ),
+    pytest.param("wrong", elsewhere("transfer"), id="transferred to another place"),
+    pytest.param("wrong", elsewhere("restock"), id="restocked at another place"),
+    pytest.param("wrong", other_line_of_a_count, id="a count that corrects something else"),
+    pytest.param("wrong", beyond("reserved"), id="reserved below the limit"),
+    pytest.param("wrong", beyond("damage"), id="damaged what was not there"),
     # wrong, in states
     pytest.param("wrong", bend("stock-level", add("on_hand", 1)), id="a state is not its version's"),
     pytest.param(
@@ -315,6 +392,13 @@ PLANTS = [
     pytest.param("wrong", bend("stock-level", put(locations=[])), id="a state without its locations"),
     pytest.param("wrong", bend("alert-level-changed", put(previous_level="out")), id="an alert from another level"),
     pytest.param("wrong", double("alert-level-changed", put(level="out", version=1)), id="an alert without a change"),
+    pytest.param("wrong", moving("stock-level", put(level="critical"), last=True), id="the last rule was missed"),
+    pytest.param("lost", moving("alert-level-changed", None), id="an alert of a changed rule is lost"),
+    pytest.param(
+        "wrong",
+        moving("alert-level-changed", lambda value: value.update(level="low" if value["level"] == "ok" else "ok")),
+        id="an alert that its own thresholds belie",
+    ),
     # wrong, in outcomes
     pytest.param("wrong", unasked, id="an outcome of what nobody sent"),
     pytest.param(
@@ -361,5 +445,5 @@ PLANTS = [
 def test_each_planted_fault_is_found_by_its_kind(history: Shop, kind: str, plant: Plant) -> None:
     sent, seen = list(history.sent), list(history.seen)
     plant(sent, seen)
-    judgement: Judgement = judge(sent, seen)
+    judgement: Judgement = judge(sent, seen, history.steering)
     assert getattr(judgement, kind), judgement.faults

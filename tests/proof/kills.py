@@ -1,16 +1,12 @@
-"""Kills at any moment, in the long run. Law: every outcome and refusal in scope occurs often enough to be believed.
-
-In scope are the closed lists of contract sections 5 and 8, without what this release cannot give: `expired` and the
-codes of locations, holds, counts and transfers. `failed` and its code `internal_error`, and `counter_overflow`, have
-named tests instead: no seeded workload brings them about.
-"""
+"""Kills at any moment, in the long run. Law: every outcome and refusal occurs often enough to be believed."""
 
 from collections.abc import Mapping
 from typing import Final
 
 from stock_worker.devstack import Stack
 from tests.chaos.killing import SHOP_SETTINGS, kill_at_random
-from tests.oracle.generator import Mix
+from tests.oracle.kinds import CODES, OUTCOMES
+from tests.oracle.shop import Mix
 from tests.proof.ground import ground
 from tests.proof.part import Report, Say, Table
 
@@ -18,29 +14,6 @@ KILLS: Final = 60
 OFTEN: Final = 100
 WORKLOAD: Final = Mix(commands=16_000)
 PER_SECOND: Final = 150.0
-OUTCOMES: Final = (
-    "applied",
-    "partly_applied",
-    "no_effect",
-    "superseded",
-    "rejected",
-    "conflict",
-    "duplicate",
-    "parked",
-    "malformed",
-)
-CODES: Final = (
-    "malformed",
-    "reference_conflict",
-    "order_already_placed",
-    "unknown_line",
-    "version_conflict",
-    "exceeds_placed",
-    "exceeds_cancellable",
-    "exceeds_returnable",
-    "insufficient_stock",
-    "order_never_placed",
-)
 
 
 async def run(

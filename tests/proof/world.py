@@ -19,7 +19,7 @@ from tests.chaos.feed import feeding, stock_up
 from tests.chaos.harness import COMMANDS, PARTITIONS, Shop
 from tests.chaos.life import Life
 from tests.chaos.verdict import Verdict, judge_shop
-from tests.oracle.generator import Mix
+from tests.oracle.shop import Mix
 from tests.proof.ground import Ground, ground
 from tests.proof.part import Report, Say, Table
 

@@ -29,7 +29,7 @@ HELD_BY_KAFKA: Final = {"relay_before_acknowledgement", "relay_after_acknowledge
 async def die_at(shop: Shop, point: str, times: int, seed: int = 1) -> Verdict:
     """Let `times` workers die at a point and another go on. Failures say also where a death was none."""
     random = Random(seed)
-    records = await stock_up(shop, seed, Mix(commands=400 + 800 * times, sites=2, items=20))
+    records = await stock_up(shop, seed, Mix(commands=400 + 800 * times, items=20), PER_SECOND)
     async with feeding(shop, records, PER_SECOND):
         for _ in range(times):
             victim = await _DYING.get(point, _die)(shop, point, random)

@@ -7,8 +7,10 @@ came is remembered without a position; the oracle knows what that means.
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
 from typing import Any, Final
 
+import asyncpg
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
@@ -17,26 +19,32 @@ from stock_worker.handle import Policy, handle_batch
 from stock_worker.store.engine import connect
 from stock_worker.wire.decode import decode
 from tests.chaos.harness import Shop
-from tests.oracle.generator import generate
+from tests.chaos.steering import steer
+from tests.oracle.generator import FIRST, generate
 from tests.oracle.records import Sent
-from tests.oracle.shop import Mix
+from tests.oracle.shop import Mix, before_stock, steering_of
 
 _TICK_S: Final = 0.1
+_CHANGE_S: Final = 1.0
 _GOODBYE_S: Final = 5.0
 """aiokafka's stop waits for what a broker that is gone will never acknowledge."""
 
 
-async def stock_up(shop: Shop, seed: int, mix: Mix) -> list[Sent]:
-    """Make a workload and apply its first restocks before any worker starts; returns the rest, to be sent.
+async def stock_up(shop: Shop, seed: int, mix: Mix, per_second: float) -> list[Sent]:
+    """Make a workload that begins now, and apply its first restocks and settings before any worker starts.
 
-    Topics have no order between them: with a backlog the orders would come first, and find nothing to sell.
+    Returns the rest, to be sent so many a second. Topics have no order between them: with a backlog the orders would
+    come first, and find nothing to sell.
     """
-    records = generate(seed, mix)
-    first = [record for record in records if b'"first-' in (record.value or b"")]
+    mix = mix._replace(begins=datetime.now(UTC), lasts_s=mix.commands / per_second)
+    records, shop.steering = generate(seed, mix), steering_of(seed, mix)
+    first = [record for record in records if FIRST in (record.value or b"")]
     connection = await connect(shop.database_url, "stock_worker")
     try:
+        await steer(connection, before_stock(shop.steering.first))
         commands = [decode(Record(shop.prefix + each.topic, 0, -1, 0, *each[1:4]), each.topic) for each in first]
         await handle_batch(connection, commands, Policy(topic_prefix=shop.prefix))
+        await steer(connection, [step for step in shop.steering.first if step.what == "location"])
     finally:
         await connection.close()
     shop.sent += first
@@ -92,22 +100,46 @@ class Feed:
             self._next += 1
 
 
+async def _change(shop: Shop, stopping: asyncio.Event) -> None:
+    """Change a rule now and then. A change whose answer was lost is made again, which changes nothing more."""
+    steps, shop.steering.meanwhile = shop.steering.meanwhile, []
+    for step in steps:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_CHANGE_S):
+                await stopping.wait()
+        if stopping.is_set():
+            return
+        shop.steering.meanwhile.append(step)
+        while True:
+            try:
+                connection = await connect(shop.database_url, "stock_worker")
+                try:
+                    await steer(connection, [step])
+                    break
+                finally:
+                    await connection.close()
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                await asyncio.sleep(_TICK_S)  # the database is away
+
+
 @asynccontextmanager
 async def feeding(
     shop: Shop, records: Sequence[Sent], per_second: float, *, everything: bool = False
 ) -> AsyncIterator[Feed]:
-    """Keep a shop busy for as long as the block runs; afterwards all that was sent is in `shop.sent`."""
+    """Keep a shop busy for as long as the block runs, and change its rules; afterwards `shop` knows what was done."""
     feed = Feed(shop, records, per_second)
     await feed._producer.start()
-    running = asyncio.create_task(feed.run())
+    running, changing = asyncio.create_task(feed.run()), asyncio.create_task(_change(shop, feed._stopping))
     try:
         yield feed
         feed._stopping.set()
         await running
+        await changing
         await feed.finish(everything=everything)
     finally:
         running.cancel()
-        await asyncio.wait([running])
+        changing.cancel()
+        await asyncio.wait([running, changing])
         with suppress(TimeoutError):
             async with asyncio.timeout(_GOODBYE_S):
                 await feed._producer.stop()

@@ -21,6 +21,7 @@ from aiokafka.errors import GroupCoordinatorNotAvailableError
 from tests.chaos.launch import Armed, start
 from tests.chaos.life import Life
 from tests.oracle.records import EVENT_TOPICS, Seen, Sent
+from tests.oracle.steering import Steering
 
 COMMANDS: Final = (
     "order-placed",
@@ -36,6 +37,11 @@ COMMANDS: Final = (
 PARTITIONS: Final = 4
 SESSION_TIMEOUT_MS: Final = 6_000
 DRAIN_TIMEOUT_S: Final = 180.0
+WAITING: Final = {
+    "orders are due": "SELECT count(*) FROM stock.orders WHERE due_at <= clock_timestamp()",
+    "changed rules have not reached their items": "SELECT count(*) FROM stock.reevaluations",
+    "events wait": "SELECT count(*) FROM stock.outbox",
+}
 
 
 @dataclass(slots=True)
@@ -49,6 +55,7 @@ class Shop:
     more_settings: dict[str, str] = field(default_factory=dict)
     lives: list[Life] = field(default_factory=list)
     sent: list[Sent] = field(default_factory=list)
+    steering: Steering = field(default_factory=Steering)
 
     @property
     def alive(self) -> list[Life]:
@@ -88,7 +95,7 @@ class Shop:
     # ---------------------------------------------------------------- what still waits
 
     async def drained(self, timeout_s: float = DRAIN_TIMEOUT_S) -> None:
-        """Wait until every command is applied, its offset committed, and every event published."""
+        """Wait until every command is applied, its offset committed, what is due is done, and every event published."""
         deadline = monotonic() + timeout_s
         while left := await self._left():
             if monotonic() > deadline:
@@ -123,8 +130,10 @@ class Shop:
             parked = await self.ask("SELECT count(*) FROM stock.parked_commands")
             if parked:
                 return f"{parked} commands are parked"
-        waiting = await self.ask("SELECT count(*) FROM stock.outbox")
-        return f"{waiting} events wait" if waiting else None
+        for what, query in WAITING.items():
+            if waiting := await self.ask(query):
+                return f"{waiting} {what}"
+        return None
 
     # ---------------------------------------------------------------- what came out
 

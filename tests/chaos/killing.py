@@ -42,7 +42,7 @@ async def kill_at_random(
     shop: Shop, kills: int, mix: Mix, *, per_second: float, seed: int = 1
 ) -> tuple[Kills, Verdict]:
     """Kill at random moments while the workload comes; then let the living finish all of it, and judge."""
-    records = await stock_up(shop, seed, mix)
+    records = await stock_up(shop, seed, mix, per_second)
     done = Kills()
     async with feeding(shop, records, per_second, everything=True) as feed:
         await _Killer(shop, kills, Random(seed), done).run()

@@ -1,7 +1,7 @@
-"""What a shop came to. Law: two judges that know nothing of each other, the oracle and `verify`, must both be content.
+"""What a shop came to. Law: judges that know nothing of each other, the oracle and the audits, must all be content.
 
-The oracle reads what was sent and what came out; `stock-worker verify` reads what is stored. A run in which fewer than
-half of the commands moved stock proves little, and fails.
+The oracle reads what was sent and what came out; `verify` and `rebuild --dry-run` read what is stored. A run in which
+fewer than half of the commands moved stock proves little, and fails.
 """
 
 import asyncio
@@ -16,6 +16,8 @@ from tests.chaos.life import Life
 from tests.oracle.oracle import judge
 
 KINDS: Final = ("lost", "doubled", "inversions", "gaps", "wrong")
+AUDITS: Final = (("verify",), ("rebuild", "--dry-run"))
+"""What the stored rows say of themselves, and what the ledger says of them."""
 _SIGTERM_MAX_S: Final = 25.0
 _TELL_MAX: Final = 20
 
@@ -28,6 +30,7 @@ class Verdict:
     commands: int = 0
     moved: int = 0
     told_again: int = 0
+    expiries: int = 0
     faults: Counter[str] = field(default_factory=Counter)
     outcomes: Counter[str] = field(default_factory=Counter)
     codes: Counter[str] = field(default_factory=Counter)
@@ -35,7 +38,7 @@ class Verdict:
 
     def add(self, other: "Verdict") -> None:
         """Take another shop's verdict into this one."""
-        for name in ("sent", "commands", "moved", "told_again"):
+        for name in ("sent", "commands", "moved", "told_again", "expiries"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.faults += other.faults
         self.outcomes += other.outcomes
@@ -56,7 +59,8 @@ class Verdict:
             ("of them moved stock", f"{share:.0%}"),
             ("events that came twice, with the same ce_id", f"{self.told_again:,}"),
             *((kind, str(self.faults[kind])) for kind in KINDS),
-            ("drifts that `verify` found", str(self.faults["drifts"])),
+            ("expiries", f"{self.expiries:,}"),
+            ("drifts that `verify` and `rebuild --dry-run` found", str(self.faults["drifts"])),
         ]
 
 
@@ -77,7 +81,7 @@ async def judge_shop(shop: Shop) -> Verdict:
     """Judge a shop that is drained; its workers are asked to end first."""
     failures = await end_well(shop.alive)
     received = await shop.received()
-    judgement = await asyncio.to_thread(judge, shop.sent, received)
+    judgement = await asyncio.to_thread(judge, shop.sent, received, shop.steering)
     failures += judgement.faults[:_TELL_MAX]
     if judgement.moved_share < 0.5:
         failures.append(f"only {judgement.moved_share:.0%} of the commands moved stock")
@@ -86,14 +90,16 @@ async def judge_shop(shop: Shop) -> Verdict:
         commands=judgement.commands,
         moved=judgement.moved,
         told_again=judgement.redelivered_events,
+        expiries=judgement.expiries,
         faults=Counter({kind: len(getattr(judgement, kind)) for kind in KINDS}),
         outcomes=judgement.outcomes,
         codes=judgement.codes,
         failures=failures,
     )
-    audit = await shop.run("verify")
-    if audit.code != 0:
-        drifts = audit.said(100_000).splitlines()
-        verdict.faults["drifts"] = len(drifts) - 1
-        verdict.failures += [f"verify: {drift}" for drift in drifts[:_TELL_MAX]]
+    for audit in AUDITS:
+        said = await shop.run(*audit)
+        if said.code != 0:
+            drifts = said.said(100_000).splitlines()
+            verdict.faults["drifts"] += len(drifts) - 1
+            verdict.failures += [f"{' '.join(audit)}: {drift}" for drift in drifts[:_TELL_MAX]]
     return verdict

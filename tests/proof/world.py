@@ -56,7 +56,7 @@ async def run(stack: Stack, say: Say, times: int = 4) -> Report:
 
 async def _under(on: Ground, fault: Fault, random: Random, times: int) -> tuple[str, Verdict]:
     async with on.shop(**SHOP_SETTINGS) as shop:
-        records = await stock_up(shop, random.randrange(1_000), WORKLOAD)
+        records = await stock_up(shop, random.randrange(1_000), WORKLOAD, PER_SECOND)
         try:
             async with feeding(shop, records, PER_SECOND):
                 happened = await fault(on.stack, shop, random, times)

@@ -56,6 +56,22 @@ def _has_decided(call: Arguments) -> bool:
     return len(call.positional[2]) > 0
 
 
+def _has_expired(call: Arguments) -> bool:
+    return any(getattr(entry, "kind", None) == "expire" for entry, _ in call.positional[2])
+
+
+def _has_evaluated(call: Arguments) -> bool:
+    return not call.positional[2] and bool(call.positional[1].changes.items)
+
+
+def _expired_some(call: Arguments) -> bool:
+    return bool(call.result.outcomes)
+
+
+def _told_some(call: Arguments) -> bool:
+    return bool(call.result)
+
+
 def _has_offsets(call: Arguments) -> bool:
     intake = call.positional[0]
     return bool(intake._uncommitted and intake.owned)
@@ -92,6 +108,11 @@ POINTS: Final[Mapping[str, Point]] = {
     "on_sigterm_in_mid_batch": Point(
         "stock_worker.worker:Worker.stop", BEFORE, _is_in_mid_batch, sigterm_after="stock_worker.handle:load"
     ),
+    "expiry_before_commit": Point("stock_worker.handle:_write", AFTER, _has_expired),
+    "expiry_after_commit": Point("stock_worker.sweeper.expiries:expire", AFTER, _expired_some),
+    "evaluation_before_commit": Point("stock_worker.handle:_write", AFTER, _has_evaluated),
+    # The items of a changed rule are evaluated, and its job says still that they are not.
+    "evaluation_after_commit": Point("stock_worker.sweeper.reevaluations:reevaluate", AFTER, _told_some),
     "relay_after_read": Point("stock_worker.relay.life:Life._read", AFTER, _has_read),
     # Records are in the relay's hands, a step before they are written to the socket.
     "relay_before_send": Point("aiokafka.client:AIOKafkaClient.send", BEFORE, _produces),

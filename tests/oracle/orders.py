@@ -21,7 +21,10 @@ GRACE: Final = timedelta(seconds=30)
 
 @dataclass(slots=True)
 class Line:
-    """The totals of one order line, as the accepted commands add up; `by` is the command that placed it."""
+    """The totals of one order line, as the accepted commands add up; `by` is the command that placed it.
+
+    `vague`: its totals may be more than can be told, since nothing moves of what has expired or is untracked.
+    """
 
     item: Item
     placed: int
@@ -31,6 +34,7 @@ class Line:
     cancelled: int = 0
     fulfilled: int = 0
     returned: int = 0
+    vague: bool = False
 
     def parts(self, *, whole: bool) -> tuple[int, int]:
         """Rule 5: what is sold, and what is reserved."""
@@ -96,11 +100,20 @@ def _add_up(order: Order) -> None:
         if command.topic == "order-cancelled" and command.value.get("lines") is None:
             order.whole = order.whole or command.outcome is not None
         elif command.topic == EXPIRY:
-            for row in command.rows:
-                if row["line_id"] in order.lines:
-                    order.lines[row["line_id"]].expired = True
-        elif command.topic != "order-placed" and command.outcome == "applied":
-            _add_totals(order, command)
+            for line in (order.lines[row["line_id"]] for row in command.rows if row["line_id"] in order.lines):
+                line.expired = True
+        elif command.topic != "order-placed":
+            _add_change(order, command)
+
+
+def _add_change(order: Order, command: Command) -> None:
+    """What was cancelled, fulfilled or returned by name; where nothing was tracked, totals may have changed unseen."""
+    if command.outcome == "applied":
+        _add_totals(order, command)
+    elif command.outcome == "no_effect":
+        for _, line in (_pick(order, asked) for asked in command.value["lines"]):
+            if line is not None:
+                line.vague = True
 
 
 def _same_lines(placements: list[Command]) -> bool:
@@ -121,8 +134,10 @@ def _add_totals(order: Order, command: Command) -> None:
         elif asked.get("quantity") is not None:
             line.cancelled += asked["quantity"]
         else:  # all that was left: how much that was, only the rows say, and of what had expired none does
-            line.cancelled += sum(row["quantity"] for row in command.rows if row["line_id"] == name)
-            line.expired = line.expired or (line.reserves and not any(row["line_id"] == name for row in command.rows))
+            given = [row["quantity"] for row in command.rows if row["line_id"] == name]
+            line.cancelled += sum(given)
+            line.vague = line.vague or not given
+            line.expired = line.expired or (line.reserves and not given)
 
 
 def _pick(order: Order, asked: dict[str, Any]) -> tuple[str, Line | None]:
@@ -199,9 +214,9 @@ def _judge_refusal(command: Command, order: Order, judgement: Judgement) -> None
     asked: Counter[str] = Counter()
     for line in lines:
         asked[_pick(order, line)[0]] += line.get("quantity") or 0
-    possible = True
     known = [(quantity, order.lines[name]) for name, quantity in asked.items() if name in order.lines]
-    if not order.certain:
+    possible = any(line.vague for _, line in known)
+    if not order.certain or possible:
         return
     if code == "order_already_placed":
         names = {line.get("line_id") for line in lines}
@@ -217,5 +232,7 @@ def _judge_refusal(command: Command, order: Order, judgement: Judgement) -> None
     elif code == "exceeds_cancellable":
         left = [line.placed - max(line.fulfilled, line.returned) - line.cancelled for _, line in known]
         possible = any(quantity > most for (quantity, _), most in zip(known, left, strict=True))
+    else:
+        possible = True
     if not possible:
         judgement.wrong.append(f"{command} was refused as {code}, which cannot have been")

@@ -26,7 +26,7 @@ NEVER: Final = 999_999
 """A quantity and a version that nothing here ever reaches."""
 UNTRACKED, ARCHIVED, LOOSE = 6, 8, (10, 11)
 """The numbers of the items that the catalog says something of."""
-CHANGES_MOST: Final = 60
+CHANGES_MOST: Final = 1_000
 
 
 class Mix(NamedTuple):

@@ -121,3 +121,25 @@ def test_c43_a_byte_order_mark_is_malformed(topic: str) -> None:
     text = json.dumps(BASE[topic]).encode()
     assert not isinstance(decode(record(text, topic), topic), Malformed)
     assert isinstance(decode(record(b"\xef\xbb\xbf" + text, topic), topic), Malformed)
+
+
+# ---------------------------------------------------------------- rules that a message alone can break
+
+
+@pytest.mark.parametrize(
+    ("second", "good"),
+    [
+        ({}, False),
+        ({"product_id": MUG.upper()}, False),
+        ({"location_id": ELSEWHERE}, True),
+        ({"variant_id": SHIRT}, True),
+        ({"product_id": SHIRT}, True),
+    ],
+    ids=["the same", "in other letters", "another location", "a variant", "another product"],
+)
+def test_rule_9_the_same_item_and_location_twice_is_malformed(second: Change, *, good: bool) -> None:
+    line = {"product_id": MUG, "counted": 5}
+    found = decoded(
+        {**varied(topics.STOCK_COUNT), "lines": [line, {**line, "counted": 6, **second}]}, topics.STOCK_COUNT
+    )
+    assert isinstance(found, Malformed) is not good

@@ -1,22 +1,24 @@
-"""The table of promises: read, held to a list of tests, and written as docs/coverage.md."""
+"""The table of promises: read, and written as docs/coverage.md."""
 
 import re
 import tomllib
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Final, NamedTuple
 
 ROOT: Final = Path(__file__).parents[3]
 TABLE: Final = Path(__file__).with_name("promises.toml")
 PAGE: Final = ROOT / "docs" / "coverage.md"
+NOT_YET: Final = "Not shown yet"
+"""The section of what no test shows: a reason stands where the others have tests."""
 HEAD: Final = """\
 # What shows the contract
 
-Each row is one promise of [the contract](contract.md), in our words and in its order, with the tests that show it. A
+Each row is one promise of [the contract](contract.md), in short words and in its order, with the tests that show it. A
 name in brackets is one row of a test's table; without one, every row of it counts. `R` is a rule, `C` a decided case.
 
-`make test` writes this page at the end of a run in which every test named here was seen passing, and fails if one was
-not. What it is made of is `tests/laws/coverage/promises.toml`; `make coverage` writes it before a run.
+`make test` writes this page at the end of a run in which each test named here was seen passing; it fails if one was
+not. The page is made of `tests/laws/coverage/promises.toml`; `make coverage` writes it before a run.
 """
 
 
@@ -33,24 +35,29 @@ class Promise(NamedTuple):
         kind, _, row = self.id.partition(".")
         if kind in ("Topic", "Refusal", "Event"):
             return rf"\[{re.escape(row)}\]$"
-        if not kind[1:].isdigit():
-            return None
-        number = rf"{kind[1:]}(?![0-9])"
-        return rf"rule_{number}" if kind[0] == "R" else rf"(?i:\bc{number}|_c{number}|cases_decided)"
+        if found := re.fullmatch(r"([RC])(\d+)", kind):
+            letter, number = found.groups()
+            return rf"_rule_{number}_" if letter == "R" else rf"(?i:_c{number}_|\[C{number}:|_cases_decided_)"
+        return None
 
 
-def sections(text: str | None = None) -> Iterator[tuple[str, list[Promise]]]:
-    """Give the promises by section, in the contract's order."""
-    for title, rows in tomllib.loads(TABLE.read_text(encoding="utf-8") if text is None else text).items():
-        yield (
-            title,
-            [Promise(name, says, tuple(f"tests/{test}" for test in tests)) for name, (says, *tests) in rows.items()],
-        )
+def sections() -> dict[str, list[Promise]]:
+    """Give the promises that are shown, by section, in the contract's order."""
+    return {
+        title: [Promise(name, says, tuple(f"tests/{test}" for test in tests)) for name, (says, *tests) in rows.items()]
+        for title, rows in _tables().items()
+        if title != NOT_YET
+    }
 
 
 def promises() -> list[Promise]:
-    """Give all promises, in the contract's order."""
-    return [promise for _, rows in sections() for promise in rows]
+    """Give all promises that are shown, in the contract's order."""
+    return [promise for rows in sections().values() for promise in rows]
+
+
+def not_yet() -> list[tuple[str, str, str]]:
+    """Give what no test shows: its id, what it says, and why."""
+    return [(name, says, why) for name, (says, why) in _tables().get(NOT_YET, {}).items()]
 
 
 def missing(named: Iterable[str], there: Collection[str]) -> list[str]:
@@ -61,12 +68,23 @@ def missing(named: Iterable[str], there: Collection[str]) -> list[str]:
 def page() -> str:
     """Write the page."""
     parts = [HEAD]
-    for title, rows in sections():
-        parts += [f"\n## {title}\n\n", "| | promise | shown by |\n", "|---|---|---|\n"]
+    for title, rows in sections().items():
+        parts.append(_heading(title, "shown by"))
         for name, says, shown_by in rows:
             tests = "<br>".join(f"`{test.removeprefix('tests/')}`" for test in shown_by)
             parts.append(f"| {name} | {_cell(says)} | {_cell(tests)} |\n")
+    if left := not_yet():
+        parts.append(_heading(NOT_YET, "why"))
+        parts += [f"| {name} | {_cell(says)} | {_cell(why)} |\n" for name, says, why in left]
     return "".join(parts)
+
+
+def _tables() -> dict[str, dict[str, list[str]]]:
+    return tomllib.loads(TABLE.read_text(encoding="utf-8"))
+
+
+def _heading(title: str, column: str) -> str:
+    return f"\n## {title}\n\n| | promise | {column} |\n|---|---|---|\n"
 
 
 def _cell(text: str) -> str:

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.laws.coverage import table
+from tests.laws.coverage import table as listed_in
 from tests.laws.coverage.__main__ import main, passed
-from tests.laws.coverage.table import PAGE, ROOT, Promise, missing, page, promises
+from tests.laws.coverage.table import PAGE, ROOT, Promise, missing, not_yet, page, promises
+from tests.laws.docs_tables import CONTRACT, table
 
 PROMISES = promises()
 
@@ -52,7 +53,34 @@ def test_a_promise_is_said_and_shown_by_a_test_named_after_it(promise: Promise) 
 
 
 def test_no_promise_stands_twice() -> None:
-    assert len({promise.id for promise in PROMISES}) == len({promise.says for promise in PROMISES}) == len(PROMISES)
+    names = [*(promise.id for promise in PROMISES), *(name for name, _, _ in not_yet())]
+    assert len(set(names)) == len(names)
+    assert len({promise.says for promise in PROMISES}) == len(PROMISES)
+
+
+IN_ANOTHER = {"C22"}
+"""What readers must not rely on: it stands with C21, which says on what they may."""
+
+
+def test_no_row_of_the_contracts_tables_and_no_decided_case_is_left_out() -> None:
+    """In the contract's order, too."""
+    names = [promise.id for promise in PROMISES]
+    cases = re.findall(r"^- \*\*(C\d+)\*\*", CONTRACT.read_text(encoding="utf-8"), re.MULTILINE)
+    assert [name for name in names if re.fullmatch(r"C\d+", name)] == [case for case in cases if case not in IN_ANOTHER]
+    assert rows_of(names, "Refusal") == [row[0] for row in table("refusals")]
+    topics = [(row[0], row[1]) for row in table("topics") if not row[0].endswith("-dlt")]
+    assert rows_of(names, "Topic") == rows_of(names, "Ref") == [topic for topic, way in topics if way == "in"]
+    assert rows_of(names, "Event") == [topic for topic, way in topics if way == "out"]
+    commands = [row[0].split()[0] for row in table("commands") if row[2] == "now"]
+    assert rows_of(names, "Command") == list(dict.fromkeys(commands))
+    assert {name.partition(".")[0] for name in names if name.startswith("R") and name[1].isdigit()} == {
+        f"R{number}" for number in range(1, 14)
+    }
+
+
+def rows_of(names: list[str], kind: str) -> list[str]:
+    """The rows of one of the contract's tables that have a promise."""
+    return [name.partition(".")[2] for name in names if name.startswith(f"{kind}.")]
 
 
 def test_docs_coverage_is_what_the_table_gives() -> None:
@@ -90,7 +118,7 @@ def test_a_run_that_did_not_see_a_listed_test_pass_writes_no_page(
 ) -> None:
     results, listed = tmp_path / "results.xml", tmp_path / "promises.toml"
     results.write_text(RESULTS.format(y="<skipped/>"))
-    monkeypatch.setattr(table, "TABLE", listed)
+    monkeypatch.setattr(listed_in, "TABLE", listed)
     monkeypatch.setattr("tests.laws.coverage.__main__.PAGE", tmp_path / "coverage.md")
     listed.write_text('["Rule 1"]\n"R1.1" = ["something", "core/test_a.py::test_c", "core/test_a.py::test_b[y]"]\n')
     assert main([str(results)]) == 1

@@ -11,6 +11,8 @@ STAMP := .venv/.setup-done
 PYTEST := $(BIN)/python -m pytest
 # Two at once, each with servers of its own: the long tests wait more than they compute. A file's tests stay together.
 BY_TWO := -n 2 --dist loadfile --no-loadscope-reorder
+# What each pytest process of `make test` saw; docs/coverage.md is vouched for by them.
+RESULTS := .pytest_cache/results
 
 # Some images forbid Python to keep bytecode: then each process that a test starts compiles for a second.
 unexport PYTHONDONTWRITEBYTECODE
@@ -28,7 +30,9 @@ demo: $(STAMP) ## Real Kafka, real PostgreSQL, orders in, stock and alert events
 # ---------------------------------------------------------------- tests
 
 test: $(STAMP) ## Every test, on a real Kafka and a real PostgreSQL
-	@$(PYTEST) -q $(BY_TWO) --durations=15 tests
+	@rm -rf $(RESULTS)
+	@$(PYTEST) -q $(BY_TWO) --durations=15 --junitxml=$(RESULTS)/all.xml tests
+	@$(BIN)/python -m tests.laws.coverage $(RESULTS)/*.xml
 
 test/core: $(STAMP) ## The rules, in memory
 	@$(PYTEST) -q tests/core
@@ -88,6 +92,9 @@ docs: $(STAMP) ## Settings, metrics, refusals and commands against docs/ and REA
 
 # ---------------------------------------------------------------- upkeep
 
+coverage: $(STAMP) ## docs/coverage.md from its table, before a run vouches for it
+	@$(BIN)/python -m tests.laws.coverage
+
 fmt: $(STAMP) ## Format, and mend what ruff can mend
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
@@ -114,4 +121,4 @@ $(STAMP): pyproject.toml requirements.lock
 	@touch $@
 
 .PHONY: help setup demo test test/core test/wire test/store test/flow test/chaos test/devstack test/laws proof bench \
-	check check/tests format lint types layers migrations contracts docs fmt lock clean
+	check check/tests format lint types layers migrations contracts docs coverage fmt lock clean

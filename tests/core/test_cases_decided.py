@@ -296,8 +296,10 @@ def test_c21_a_row_for_each_line_location_and_step_and_each_unreserved_right_bef
 
 
 def test_c23_equal_totals_are_promised_and_not_equal_locations() -> None:
-    left, whole = fulfil("O", line(None, 1, "1"), ref="f"), cancel_whole("O")
-    first, second = (branches(reserve("O", at(None, 2)), *steps, A=1, B=1) for steps in ((left, whole), (whole, left)))
+    """Whichever of two orders comes first has A's unit; the one that is cancelled gives back another's place."""
+    one, other, gone = reserve("O", at(None, 1)), reserve("P", at(None, 1)), cancel_whole("O")
+    left = fulfil("P", line(None, 1, "1"), ref="f")
+    first, second = (branches(*steps, gone, left, A=1, B=1) for steps in ((one, other), (other, one)))
     assert totals(first) == totals(second)
     assert first.items[item_key("a")].on_hand == second.items[item_key("a")].on_hand == 1
     assert first.items[item_key("a")].reserved == second.items[item_key("a")].reserved == 0
@@ -561,6 +563,32 @@ def test_c58_only_failing_lines_are_told_with_what_was_available_and_the_shortfa
     assert [
         (entry.line_id, entry.requested, entry.available, entry.shortfall, entry.code) for entry in outcome.rejected
     ] == told
+
+
+@pytest.mark.parametrize(
+    ("mode", "asked", "available"),
+    [
+        (Mode.RESERVE, fulfil("O", at("B", 9, "1"), ref="f"), 7),
+        (Mode.RESERVE, give_back("O", at("B", 9, "1"), ref="r"), 7),
+        (Mode.SALE, give_back("O", at("B", 9, "1"), ref="r"), 7),
+        (Mode.SALE, fulfil("O", at("B", 9, "1"), ref="f"), 9),
+        (Mode.RESERVE, cancel("O", at("B", 9, "1"), ref="c"), 9),
+    ],
+    ids=[
+        "filled there",
+        "came back there",
+        "sold and came back there",
+        "ignored on a sale",
+        "ignored on a cancellation",
+    ],
+)
+def test_c58_a_refused_fulfilment_or_return_tells_what_the_location_named_has(
+    mode: Mode, asked: Command, available: int
+) -> None:
+    opened = branches(A=5, B=7)
+    *_, outcome = run(opened, place("O", at("A", 3), mode=mode), asked)
+    (told,) = outcome.rejected
+    assert (told.location_id, told.available) == (spot("B"), available)
 
 
 def test_c59_a_revision_grows_with_every_state_that_is_published_and_alerts_carry_it() -> None:

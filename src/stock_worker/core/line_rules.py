@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 from stock_worker.core.allocations import Part, by_location, come_back, fill, free, leave_again, put, unsell
 from stock_worker.core.booking import RETURN, SALE, UNRESERVED, Draft
-from stock_worker.core.lines import Refused, concluded, find_line, move, rejected
-from stock_worker.core.model import Command, Line, Mode, MovementType, Outcome
+from stock_worker.core.lines import Refused, available_to, concluded, find_line, move, rejected
+from stock_worker.core.model import Command, CommandKind, Line, Mode, MovementType, Outcome
 from stock_worker.core.order_rules import PARKED, order_of
 from stock_worker.core.orders import Totals, held, units_left
 from stock_worker.core.places import inflow_place, usable
@@ -100,10 +100,16 @@ def _change(world: World, command: Command, rule: LineRule) -> Outcome:
 
 
 def _named(draft: Draft, order_line: OrderLine, refusal: Refused) -> Refused:
-    """Tell the item of the order's line, which its sender need not have named, and what it has."""
+    """Tell the item of the order's line, which its sender need not have named, and what is available of it.
+
+    That is what the location has that the line names, unless its location is ignored.
+    """
     _, product_id, variant_id = order_line.item
     line = refusal.line._replace(line_id=order_line.line_id, product_id=product_id, variant_id=variant_id)
-    return refusal._replace(line=line, available=draft.available(draft.world.items[order_line.item]))
+    kind = draft.command.kind
+    ignored = kind is CommandKind.CANCEL or (kind is CommandKind.FULFIL and order_line.mode is Mode.SALE)
+    where = line._replace(location_id=None) if ignored else line
+    return refusal._replace(line=line, available=available_to(draft, draft.world.items[order_line.item], where))
 
 
 def _cancel_line(draft: Draft, order_line: OrderLine, line: Line) -> Refused | None:

@@ -19,6 +19,8 @@ from benchmarks.contenders import Contender, ContenderFailed, Running, running
 from benchmarks.cpu import Meter, Used
 from benchmarks.place import Place, preload
 from benchmarks.workload import LINES
+from stock_worker.audit.verify import verify
+from stock_worker.cli.database import as_worker
 from stock_worker.core.topics import ADJUSTMENT_APPLIED, ADJUSTMENT_REJECTED, STOCK_CHANGED
 
 _LOOK_EVERY_S: Final = 0.05
@@ -129,10 +131,18 @@ async def _audit(place: Place, seen: _Seen) -> None:
             if time.monotonic() > deadline:
                 raise ContenderFailed("the outbox does not empty")
             await asyncio.sleep(0.1)
-        if drift := await connection.fetchval(_DRIFT):
-            raise ContenderFailed(f"{drift} items differ from their ledger")
     finally:
         await connection.close()
+    await audit_ledger(place)
+
+
+async def audit_ledger(place: Place, *, one_in: int = 20) -> None:
+    """Compare every item with its ledger, and let `verify` look at one item in twenty with all that it leads to."""
+    async with as_worker(place.database_url, "benchmark", plans="free") as connection:
+        if drift := await connection.fetchval(_DRIFT):
+            raise ContenderFailed(f"{drift} items differ from their ledger")
+        if found := await verify(connection, slice=(0, one_in)):
+            raise ContenderFailed(f"{len(found)} drifts, the first: {found[0]}")
 
 
 _WRITTEN: Final = """
@@ -144,8 +154,12 @@ SELECT (SELECT count(*) FROM stock.references WHERE type = 'order' AND outcome =
 """
 _DRIFT: Final = """
 SELECT count(*) FROM stock.items i
-JOIN stock.location_stock s USING (item_id)
+JOIN (SELECT item_id, sum(on_hand) AS on_hand, sum(reserved) AS reserved FROM stock.location_stock GROUP BY item_id) s
+  USING (item_id)
 JOIN (SELECT item_id, sum(quantity) AS quantity, max(version) AS version, count(*) AS rows
       FROM stock.movements GROUP BY item_id) m USING (item_id)
-WHERE i.on_hand <> m.quantity OR s.on_hand <> m.quantity OR i.version <> m.version OR i.version <> m.rows
+JOIN (SELECT item_id, sum(movements) AS rows, sum(units_in - units_out) AS quantity
+      FROM stock.daily_totals GROUP BY item_id) d USING (item_id)
+WHERE (i.on_hand, i.reserved) <> (s.on_hand, s.reserved) OR i.on_hand - i.reserved <> m.quantity
+   OR i.version <> m.version OR i.version <> m.rows OR (d.rows, d.quantity) <> (m.rows, m.quantity)
 """

@@ -25,7 +25,7 @@ from stock_worker.core.topics import ADJUSTMENT_APPLIED, ADJUSTMENT_REJECTED, ST
 
 _LOOK_EVERY_S: Final = 0.05
 _STILL_MAX_S: Final = 60.0
-_OUTBOX_EMPTY_S: Final = 10.0
+_OUTBOX_EMPTY_S: Final = 30.0
 _VERIFIED: Final = 400
 """Items of a round that `verify` looks at; all of them would take longer than the round."""
 
@@ -128,14 +128,19 @@ async def _audit(place: Place, seen: _Seen) -> None:
         assert written is not None
         if tuple(written) != expected or seen.movements != LINES * seen.applied:
             raise ContenderFailed(f"told {expected} and {seen.movements} movements, but wrote {tuple(written)}")
-        deadline = time.monotonic() + _OUTBOX_EMPTY_S
-        while await connection.fetchval("SELECT EXISTS (SELECT FROM stock.outbox)"):
-            if time.monotonic() > deadline:
-                raise ContenderFailed("the outbox does not empty")
-            await asyncio.sleep(0.1)
+        await until_told(connection)
     finally:
         await connection.close()
     await audit_ledger(place)
+
+
+async def until_told(connection: asyncpg.Connection) -> None:
+    """Wait until the outbox is empty."""
+    deadline = time.monotonic() + _OUTBOX_EMPTY_S
+    while await connection.fetchval("SELECT EXISTS (SELECT FROM stock.outbox)"):
+        if time.monotonic() > deadline:
+            raise ContenderFailed("the outbox does not empty")
+        await asyncio.sleep(0.1)
 
 
 async def audit_ledger(place: Place) -> None:

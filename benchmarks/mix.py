@@ -124,7 +124,7 @@ def _alone(seed: int) -> Iterator[Sent]:
 
 
 def _mixed(seed: int) -> Iterator[Sent]:
-    """Give the mix without end; what must name an order is one itself while none is old enough, which is not measured."""
+    """Give the mix without end; what must name an order is one itself while none is old enough: not measured."""
     source, placed, reserved = random.Random(seed), deque[tuple[int, str]](), deque[tuple[int, str, list[Any]]]()
     fresh, sent, number = orders(ZIPF, "o-", seed=seed), 0, count()
     names, weights = list(_SHARES), list(_SHARES.values())

@@ -17,15 +17,17 @@ import uvloop
 from benchmarks import report
 from benchmarks.contenders import EVERYBODY, OURS, Contender, ContenderFailed
 from benchmarks.cpu import Meter
+from benchmarks.expiry import expiry
 from benchmarks.growth import growth
 from benchmarks.machine import describe
+from benchmarks.mix import mix
 from benchmarks.openloop import latency, memory
 from benchmarks.place import KAFKA_SETTINGS, POSTGRES_SETTINGS, Ground
 from benchmarks.throughput import Size, Throughput
 from benchmarks.workload import DISTRIBUTIONS, ZIPF
 from stock_worker.devstack import Stack, StartFailed, stack
 
-PARTS = ("throughput", "latency", "growth", "memory")
+PARTS = ("throughput", "latency", "growth", "memory", "mix", "expiry")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +41,38 @@ class Plan:
     pairs: int
     pair_s: float
     minute_s: float
+    mix_pairs: int
+    reservations: int
+    piles: int
+    quiet_s: float
 
 
-FULL = Plan(Size(), peak_s=5.0, latency_s=30.0, rows=5_000_000, pairs=5, pair_s=5.0, minute_s=60.0)
-QUICK = Plan(Size(3.0, 2.0, 1), peak_s=1.0, latency_s=4.0, rows=100_000, pairs=1, pair_s=2.0, minute_s=3.0)
+FULL = Plan(
+    Size(),
+    peak_s=5.0,
+    latency_s=30.0,
+    rows=5_000_000,
+    pairs=5,
+    pair_s=5.0,
+    minute_s=60.0,
+    mix_pairs=3,
+    reservations=100_000,
+    piles=2,
+    quiet_s=15.0,
+)
+QUICK = Plan(
+    Size(3.0, 2.0, 1),
+    peak_s=1.0,
+    latency_s=4.0,
+    rows=100_000,
+    pairs=1,
+    pair_s=2.0,
+    minute_s=3.0,
+    mix_pairs=1,
+    reservations=2_000,
+    piles=2,
+    quiet_s=3.0,
+)
 
 
 def main() -> int:
@@ -79,8 +109,10 @@ async def _measure(started: Stack, wanted: argparse.Namespace) -> None:
             tables["throughput"], rows["throughput"] = report.throughput_table(rounds), report.round_rows(rounds)
             ours = [done for done in rounds if (done.contender, done.distribution) == (OURS.name, ZIPF.name)]
             peak = median([done.orders_per_s for done in ours]) if ours else 0.0
-        else:
+        elif set(parts) & {"latency", "growth", "memory", "mix"}:
             peak = await speeds.peak(plan.peak_s)
+        else:
+            peak = 0.0  # nobody asks
         if "latency" in parts:
             latencies = await latency(ground, meter, peak, plan.latency_s, _say)
             tables["latency"], rows["latency"] = report.latency_table(latencies), report.latency_rows(latencies)
@@ -90,6 +122,13 @@ async def _measure(started: Stack, wanted: argparse.Namespace) -> None:
         if "memory" in parts:
             held = await memory(ground, meter, peak / 3, minute_s=plan.minute_s, say=_say)
             tables["memory"], rows["memory"] = report.memory_table(held), report.memory_rows(held)
+        if "mix" in parts:
+            mixed = await mix(ground, meter, peak, pairs=plan.mix_pairs, seconds=plan.pair_s, say=_say)
+            tables["mix"], rows["mix"] = report.mix_table(mixed), report.mix_rows(mixed)
+        if "expiry" in parts:
+            how_many = {"reservations": plan.reservations, "piles": plan.piles}
+            expired = await expiry(ground, meter, **how_many, quiet_s=plan.quiet_s, say=_say)
+            tables["expiry"], rows["expiry"] = report.expiry_table(expired), report.expiry_rows(expired)
     finally:
         await ground.clear()
     print("\n\n".join(f"{name}\n\n{table}" for name, table in tables.items()))
@@ -102,7 +141,9 @@ def _chosen(names: str | None) -> list[Contender]:
 
 
 def _options(arguments: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Throughput, latency, growth, memory.")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description="Throughput, latency, growth, memory, mix, expiry."
+    )
     parser.add_argument("--part", choices=(*PARTS, "all"), default="all")
     parser.add_argument(
         "--only", metavar="NAMES", help=f"contenders, with commas: {','.join(c.name for c in EVERYBODY)}"

@@ -19,11 +19,15 @@ from benchmarks.contenders import Contender, ContenderFailed, Running, running
 from benchmarks.cpu import Meter, Used
 from benchmarks.place import Place, preload
 from benchmarks.workload import LINES
+from stock_worker.audit.verify import verify
+from stock_worker.cli.database import as_worker
 from stock_worker.core.topics import ADJUSTMENT_APPLIED, ADJUSTMENT_REJECTED, STOCK_CHANGED
 
 _LOOK_EVERY_S: Final = 0.05
 _STILL_MAX_S: Final = 60.0
-_OUTBOX_EMPTY_S: Final = 10.0
+_OUTBOX_EMPTY_S: Final = 30.0
+_VERIFIED: Final = 400
+"""Items of a round that `verify` looks at; all of them would take longer than the round."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,15 +128,29 @@ async def _audit(place: Place, seen: _Seen) -> None:
         assert written is not None
         if tuple(written) != expected or seen.movements != LINES * seen.applied:
             raise ContenderFailed(f"told {expected} and {seen.movements} movements, but wrote {tuple(written)}")
-        deadline = time.monotonic() + _OUTBOX_EMPTY_S
-        while await connection.fetchval("SELECT EXISTS (SELECT FROM stock.outbox)"):
-            if time.monotonic() > deadline:
-                raise ContenderFailed("the outbox does not empty")
-            await asyncio.sleep(0.1)
-        if drift := await connection.fetchval(_DRIFT):
-            raise ContenderFailed(f"{drift} items differ from their ledger")
+        await until_told(connection)
     finally:
         await connection.close()
+    await audit_ledger(place)
+
+
+async def until_told(connection: asyncpg.Connection) -> None:
+    """Wait until the outbox is empty."""
+    deadline = time.monotonic() + _OUTBOX_EMPTY_S
+    while await connection.fetchval("SELECT EXISTS (SELECT FROM stock.outbox)"):
+        if time.monotonic() > deadline:
+            raise ContenderFailed("the outbox does not empty")
+        await asyncio.sleep(0.1)
+
+
+async def audit_ledger(place: Place) -> None:
+    """Compare every item with its ledger, and let `verify` look at some items with all that they lead to."""
+    async with as_worker(place.database_url, "benchmark", plans="free") as connection:
+        if drift := await connection.fetchval(_DRIFT):
+            raise ContenderFailed(f"{drift} items differ from their ledger")
+        items = await connection.fetchval("SELECT count(*) FROM stock.items")
+        if found := await verify(connection, slice=(0, max(1, items // _VERIFIED))):
+            raise ContenderFailed(f"{len(found)} drifts, the first: {found[0]}")
 
 
 _WRITTEN: Final = """
@@ -144,8 +162,12 @@ SELECT (SELECT count(*) FROM stock.references WHERE type = 'order' AND outcome =
 """
 _DRIFT: Final = """
 SELECT count(*) FROM stock.items i
-JOIN stock.location_stock s USING (item_id)
+JOIN (SELECT item_id, sum(on_hand) AS on_hand, sum(reserved) AS reserved FROM stock.location_stock GROUP BY item_id) s
+  USING (item_id)
 JOIN (SELECT item_id, sum(quantity) AS quantity, max(version) AS version, count(*) AS rows
       FROM stock.movements GROUP BY item_id) m USING (item_id)
-WHERE i.on_hand <> m.quantity OR s.on_hand <> m.quantity OR i.version <> m.version OR i.version <> m.rows
+JOIN (SELECT item_id, sum(movements) AS rows, sum(units_in - units_out) AS quantity
+      FROM stock.daily_totals GROUP BY item_id) d USING (item_id)
+WHERE (i.on_hand, i.reserved) <> (s.on_hand, s.reserved) OR i.on_hand - i.reserved <> m.quantity
+   OR i.version <> m.version OR i.version <> m.rows OR (d.rows, d.quantity) <> (m.rows, m.quantity)
 """

@@ -10,10 +10,13 @@ from pathlib import Path
 from statistics import median
 from typing import Final
 
+from benchmarks import expiry, mix
 from benchmarks.contenders import EVERYBODY, OURS
 from benchmarks.cpu import NOISY_CORES, Used
+from benchmarks.expiry import Expiry
 from benchmarks.growth import FILLED, FRESH, Growth
 from benchmarks.measure import Round
+from benchmarks.mix import ALONE, MIXED, Mix
 from benchmarks.openloop import Latency, Memory
 from benchmarks.workload import DISTRIBUTIONS
 
@@ -70,6 +73,57 @@ def memory_table(done: Memory) -> str:
     return "\n".join([*lines, "", words])
 
 
+def mix_table(done: Mix) -> str:
+    """Show orders alone against the mix, and what became of the mix's commands."""
+    lines = [_row(["commands", "commands/s"]), _row(["---", "--:"])]
+    by_kind = {which: [one for one in done.rounds if one.distribution == which] for which in (ALONE, MIXED)}
+    lines += [_row([which, _spread(rounds)]) for which, rounds in by_kind.items()]
+    pairs = len(done.outcomes)
+    words = f"The mix runs at {done.ratio:.2f} of orders alone (floor {mix.FLOOR}; medians of {pairs} pairs)."
+    became = ", ".join(f"{done.share(outcome):.1%} {outcome}" for outcome in _outcomes(done))
+    counted = (
+        "Every record counts as one command. Of 110 in the mix 60 are orders, 10 reservations, 10 the fulfilments of\n"
+        "earlier reservations, 10 cancellations, 10 returns, 5 restocks and 5 adjustments."
+    )
+    return "\n".join(
+        [*lines, "", words, f"Of all commands of the mixed rounds: {became}.", "", counted, "", NOISE_NOTE]
+    )
+
+
+def expiry_table(done: Expiry) -> str:
+    """Show orders with and without a pile of reservations that expires."""
+    lines = [_row(["phase", "orders/s", "expiries/s", "seconds"]), _row(["---", *["--:"] * 3])]
+    for phase in done.phases:
+        figures = (f"{phase.orders / phase.seconds:,.0f}", f"{phase.expiries / phase.seconds:,.0f}")
+        lines.append(_row([f"{phase.kind}{_mark(phase.used)}", *figures, f"{phase.seconds:.1f}"]))
+    words = (
+        f"Orders keep {done.ratio:.2f} of their speed (floor {expiry.FLOOR}). {done.expired:,} reservations took "
+        f"{done.took_s:.0f} s, from their time to the last one's event."
+    )
+    checked = "None expired early, none twice; each gave back what it held."
+    return "\n".join([*lines, "", words, checked, "", NOISE_NOTE])
+
+
+def mix_rows(done: Mix) -> list[Sequence[object]]:
+    """Give the rounds as rows of CSV, a mixed one with what became of its commands; `orders` are commands here."""
+    names, became = _outcomes(done), iter(done.outcomes)
+    head, *rounds = round_rows(done.rounds)
+    rows: list[Sequence[object]] = [(*head, *names)]
+    for one, row in zip(done.rounds, rounds, strict=True):
+        counted = next(became) if one.distribution == MIXED else {}
+        rows.append([*row, *(counted.get(name, "") for name in names)])
+    return rows
+
+
+def expiry_rows(done: Expiry) -> list[Sequence[object]]:
+    """Give the phases as rows of CSV."""
+    rows: list[Sequence[object]] = [("phase", "seconds", "orders", "expiries", "waited_s", *_ROUND_HEAD[-7:])]
+    for one in done.phases:
+        figures = (f"{one.seconds:.2f}", one.orders, one.expiries, f"{one.waited_s:.2f}")
+        rows.append([one.kind, *figures, *_used_cells(one.used)])
+    return rows
+
+
 def round_rows(rounds: Iterable[Round]) -> list[Sequence[object]]:
     """Give the rounds as rows of CSV, the head first."""
     rows: list[Sequence[object]] = [_ROUND_HEAD]
@@ -111,6 +165,11 @@ def write(tables: Mapping[str, str], rows: Mapping[str, Sequence[Sequence[object
         parts = found.split(text, maxsplit=1)
         text = block.join(parts) if len(parts) > 1 else f"{text}\n{block}\n"
     page.write_text(text)
+
+
+def _outcomes(done: Mix) -> list[str]:
+    """Name what became of the mix's commands, the most frequent first."""
+    return sorted({name for each in done.outcomes for name in each}, key=done.share, reverse=True)
 
 
 def _spread(rounds: Sequence[Round]) -> str:

@@ -1,10 +1,11 @@
 """The tables as ORM entities, as an application of this kind has them: only what the peer reads and writes."""
 
-from datetime import datetime
+from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, BigInteger, DateTime, ForeignKey, Identity
+from sqlalchemy import ARRAY, BigInteger, DateTime, ForeignKey, Identity, Text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
@@ -19,7 +20,59 @@ class Entity(DeclarativeBase):
         dict[str, Any]: JSONB,
         list[Any]: JSONB,
         list[int]: ARRAY(BigInteger),
+        list[str]: ARRAY(Text),
     }
+
+
+class Location(Entity):
+    """A place of a site."""
+
+    __tablename__ = "locations"
+
+    site_id: Mapped[UUID] = mapped_column(primary_key=True)
+    location_id: Mapped[UUID] = mapped_column(primary_key=True)
+    code: Mapped[str]
+    fulfillment_priority: Mapped[int]
+    is_default: Mapped[bool]
+    is_active: Mapped[bool]
+
+
+class SiteSettings(Entity):
+    """What a site says of all its items."""
+
+    __tablename__ = "site_settings"
+
+    site_id: Mapped[UUID] = mapped_column(primary_key=True)
+    low_stock_threshold: Mapped[int | None]
+    critical_stock_threshold: Mapped[int | None]
+    out_of_stock_threshold: Mapped[int | None]
+    email_recipients: Mapped[list[str]]
+    email_frequency: Mapped[str]
+    dashboard_enabled: Mapped[bool]
+    webhook_url: Mapped[str | None]
+    webhook_enabled: Mapped[bool]
+    timezone: Mapped[str]
+    currency: Mapped[str | None]
+
+
+class AlertRule(Entity):
+    """The rule of a variant, a product or, without both, of the site."""
+
+    __tablename__ = "alert_rules"
+
+    site_id: Mapped[UUID] = mapped_column(primary_key=True)
+    product_id: Mapped[UUID | None] = mapped_column(primary_key=True)
+    variant_id: Mapped[UUID | None] = mapped_column(primary_key=True)
+    low_stock_threshold: Mapped[int | None]
+    critical_stock_threshold: Mapped[int | None]
+    out_of_stock_threshold: Mapped[int | None]
+    backorder_limit: Mapped[int | None]
+    reorder_point: Mapped[int | None]
+    reorder_quantity: Mapped[int | None]
+    is_active: Mapped[bool | None]
+    notify_email: Mapped[bool | None]
+    notify_dashboard: Mapped[bool | None]
+    notify_webhook: Mapped[bool | None]
 
 
 class Item(Entity):
@@ -35,7 +88,12 @@ class Item(Entity):
     reserved: Mapped[int] = mapped_column(default=0)
     version: Mapped[int] = mapped_column(default=0)
     revision: Mapped[int] = mapped_column(default=0)
+    stay: Mapped[int] = mapped_column(default=0)
+    costed_quantity: Mapped[int] = mapped_column(default=0)
+    net_sold: Mapped[int] = mapped_column(default=0)
+    average_cost: Mapped[Decimal | None]
     level: Mapped[str] = mapped_column(default="ok")
+    emitted_level: Mapped[str] = mapped_column(default="ok")
     alert_id: Mapped[UUID | None]
     level_since: Mapped[datetime | None]
     last_alerted_at: Mapped[datetime | None]
@@ -84,6 +142,8 @@ class OrderLine(Entity):
     cancelled: Mapped[int] = mapped_column(default=0)
     fulfilled: Mapped[int] = mapped_column(default=0)
     returned: Mapped[int] = mapped_column(default=0)
+    expired: Mapped[bool] = mapped_column(default=False)
+    tracked: Mapped[bool] = mapped_column(default=True)
     mode: Mapped[str] = mapped_column(default="sale")
     allocations: Mapped[list[Any]]
     versions: Mapped[list[int]]
@@ -107,7 +167,10 @@ class Movement(Entity):
     reserved: Mapped[int]
     location_on_hand: Mapped[int]
     location_reserved: Mapped[int]
-    costed_quantity: Mapped[int | None]
+    costed_quantity: Mapped[int]
+    net_sold: Mapped[int]
+    unit_cost: Mapped[Decimal | None]
+    average_cost: Mapped[Decimal | None]
     reference_type: Mapped[str]
     reference_id: Mapped[str]
     order_id: Mapped[str | None]
@@ -119,6 +182,21 @@ class Movement(Entity):
     occurred_at: Mapped[datetime]
     last_of_command: Mapped[bool]
     actor: Mapped[str | None]
+
+
+class DailyTotal(Entity):
+    """What moved at one place on one day of the site, by type."""
+
+    __tablename__ = "daily_totals"
+
+    item_id: Mapped[int] = mapped_column(primary_key=True)
+    day: Mapped[date] = mapped_column(primary_key=True)
+    location_id: Mapped[UUID] = mapped_column(primary_key=True)
+    type: Mapped[str] = mapped_column(primary_key=True)
+    site_id: Mapped[UUID]
+    movements: Mapped[int]
+    units_in: Mapped[int]
+    units_out: Mapped[int]
 
 
 class Reference(Entity):

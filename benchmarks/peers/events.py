@@ -3,18 +3,16 @@
 Each event is (topic, key, payload, id); ids are random, since a peer that publishes after its commit never sends again.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final, NamedTuple
+from decimal import Decimal
+from typing import Any, NamedTuple
 from uuid import uuid4  # noqa: TID251 - a peer is its own shell
 
-LOW, CRITICAL, OUT = 10, 3, 0
-_NOTIFY: Final = {
-    "dashboard": True,
-    "email": {"enabled": True, "recipients": [], "frequency": "daily"},
-    "webhook": {"enabled": False, "url": None},
-}
+from stock_worker.core.alerts import scope_of
+from stock_worker.core.model import Level as AlertLevel
+from stock_worker.core.policy import ItemPolicy
 
 
 class Event(NamedTuple):
@@ -40,23 +38,41 @@ class Movement:
     new_stock: int
     on_hand: int
     location_on_hand: int
+    average_cost: Decimal | None
+    costed_quantity: int
     line_id: str
     last_of_command: bool
 
 
+class Stock(NamedTuple):
+    """What lies at one location."""
+
+    location_id: str
+    code: str
+    on_hand: int
+
+
+class Alert(NamedTuple):
+    """A change of an item's level."""
+
+    alert_id: str
+    previous_level: str
+    days_until_stockout: float | None
+
+
 @dataclass(frozen=True, slots=True)
 class Level:
-    """An item after the order; `alert` is (id, level before) when the level changed."""
+    """An item after the order; `alert` when the level changed."""
 
     product_id: str
     variant_id: str | None
-    location_id: str
+    places: Sequence[Stock]
     on_hand: int
-    location_on_hand: int
     version: int
     revision: int
     level: str
-    alert: tuple[str, str] | None
+    policy: ItemPolicy
+    alert: Alert | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,48 +97,32 @@ def new_id() -> str:
     return str(uuid4())
 
 
-def level_of(available: int) -> str:
-    """Give the alert level by the built-in thresholds."""
-    return "out" if available <= OUT else "critical" if available <= CRITICAL else "low" if available <= LOW else "ok"
-
-
 def of_applied(asked: Asked, movements: Iterable[Movement], levels: Iterable[Level]) -> list[Event]:
     """Tell an order that was booked: each movement, each alert, each item's level, then the sender."""
     rows = list(movements)
     told = [_stock_changed(asked, row) for row in rows]
     after = list(levels)
-    told += [_alert(asked, level, *level.alert) for level in after if level.alert]
+    told += [_alert(asked, level, level.alert) for level in after if level.alert]
     told += [_stock_level(asked, level) for level in after]
     told.append(_applied(asked, rows))
     return told
 
 
-def of_rejected(asked: Asked, lines: list[dict[str, Any]]) -> list[Event]:
+def refusal(lines: Sequence[dict[str, Any]]) -> str:
+    """Say why an order cannot be met."""
+    return f"{len(lines)} of the order's lines cannot be met"
+
+
+def of_rejected(asked: Asked, lines: Sequence[dict[str, Any]]) -> list[Event]:
     """Tell an order that cannot be met."""
-    message = f"{len(lines)} of the order's lines cannot be met"
     payload = {
         **_head(asked),
         "code": "insufficient_stock",
-        "message": message,
+        "message": refusal(lines),
         "lines": lines,
         "source": asked.source,
     }
     return [Event("adjustment-rejected", f"{asked.site_id}/{asked.order_id}", payload, new_id())]
-
-
-def rejected_line(line_id: str, product_id: str, variant_id: str | None, asked: int, available: int) -> dict[str, Any]:
-    """Tell one failing line."""
-    return {
-        "line_id": line_id,
-        "product_id": product_id,
-        "variant_id": variant_id,
-        "location_id": None,
-        "requested": asked,
-        "available": available,
-        "shortfall": asked - max(available, 0),
-        "code": "insufficient_stock",
-        "detail": None,
-    }
 
 
 def headers(event: Event, time: str) -> dict[str, str]:
@@ -155,9 +155,9 @@ def _stock_changed(asked: Asked, row: Movement) -> Event:
         "reserved": 0,
         "location_on_hand": row.location_on_hand,
         "location_reserved": 0,
-        "unit_cost": None,
-        "average_cost": None,
-        "costed_quantity": None,
+        "unit_cost": _money(row.average_cost),
+        "average_cost": _money(row.average_cost),
+        "costed_quantity": row.costed_quantity,
         "reference_type": "order",
         "reference_id": asked.order_id,
         "order_id": asked.order_id,
@@ -175,13 +175,17 @@ def _stock_changed(asked: Asked, row: Movement) -> Event:
 
 
 def _stock_level(asked: Asked, item: Level) -> Event:
-    place = {
-        "location_id": item.location_id,
-        "code": "DEFAULT",
-        "on_hand": item.location_on_hand,
-        "reserved": 0,
-        "available": item.location_on_hand,
-    }
+    limit = item.policy.backorder_limit
+    places = [
+        {
+            "location_id": place.location_id,
+            "code": place.code,
+            "on_hand": place.on_hand,
+            "reserved": 0,
+            "available": place.on_hand,
+        }
+        for place in item.places
+    ]
     payload = {
         "site_id": asked.site_id,
         "product_id": item.product_id,
@@ -189,42 +193,43 @@ def _stock_level(asked: Asked, item: Level) -> Event:
         "on_hand": item.on_hand,
         "reserved": 0,
         "available": item.on_hand,
-        "sellable": max(item.on_hand, 0),
+        "sellable": max(item.on_hand + limit, 0),
         "track_inventory": True,
-        "backorder_limit": 0,
+        "backorder_limit": limit,
         "level": item.level,
         "version": item.version,
         "revision": item.revision,
-        "locations": [place],
+        "locations": places,
         "updated_at": asked.recorded_at,
     }
     return Event("stock-level", _item_key(asked, item), payload, new_id())
 
 
-def _alert(asked: Asked, item: Level, alert_id: str, previous_level: str) -> Event:
+def _alert(asked: Asked, item: Level, alert: Alert) -> Event:
+    policy = item.policy
     payload = {
         "site_id": asked.site_id,
         "product_id": item.product_id,
         "variant_id": item.variant_id,
-        "sku": None,
-        "name": None,
-        "alert_id": alert_id,
-        "previous_level": previous_level,
+        "sku": policy.sku,
+        "name": policy.name,
+        "alert_id": alert.alert_id,
+        "previous_level": alert.previous_level,
         "level": item.level,
         "available": item.on_hand,
         "on_hand": item.on_hand,
         "reserved": 0,
         "version": item.version,
         "revision": item.revision,
-        "thresholds": {"low": LOW, "critical": CRITICAL, "out": OUT},
-        "rule": {"scope": "default"},
+        "thresholds": policy.thresholds._asdict(),
+        "rule": {"scope": scope_of(AlertLevel(item.level), policy.scopes)},
         "cause": "movement",
-        "reorder_point": None,
-        "reorder_quantity": None,
-        "days_until_stockout": None,
-        "notify": _NOTIFY,
+        "reorder_point": policy.reorder_point,
+        "reorder_quantity": policy.reorder_quantity,
+        "days_until_stockout": alert.days_until_stockout,
+        "notify": policy.notify,
     }
-    return Event("alert-level-changed", _item_key(asked, item), payload, alert_id)
+    return Event("alert-level-changed", _item_key(asked, item), payload, alert.alert_id)
 
 
 def _applied(asked: Asked, rows: Iterable[Movement]) -> Event:
@@ -254,3 +259,7 @@ def _head(asked: Asked) -> dict[str, Any]:
 
 def _item_key(asked: Asked, item: Movement | Level) -> str:
     return f"{asked.site_id}/{item.product_id}/{item.variant_id or ''}"
+
+
+def _money(value: Decimal | None) -> str | None:
+    return None if value is None else format(value, "f")

@@ -12,7 +12,7 @@ from tests.proof.part import Report, Say, Table
 
 KILLS: Final = 60
 OFTEN: Final = 100
-WORKLOAD: Final = Mix(commands=16_000)
+WORKLOAD: Final = Mix(commands=20_000)
 PER_SECOND: Final = 150.0
 
 

@@ -25,8 +25,8 @@ QUIET, EXPIRING = "quiet", "expiring"
 FLOOR: Final = 0.7
 """Orders keep at least 70 % of their speed."""
 _WARM_ORDERS: Final = 5_000
-_AHEAD_S: Final = 5.0
-"""How far ahead of its time a pile is laid: longer than writing it takes."""
+_AHEAD_S: Final = 15.0
+"""How far ahead of its time a pile is given it: far longer than writing it takes under load."""
 
 
 @dataclass(frozen=True, slots=True)

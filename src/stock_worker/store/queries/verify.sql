@@ -154,10 +154,15 @@ WITH rows AS MATERIALIZED (
   SELECT item_id, version, site_id, reference_type, reference_id
   FROM stock.movements WHERE item_id = ANY($1::bigint[])
 ), listed AS (
-  SELECT k.site_id, k.reference_type, k.reference_id, r.movements[at] AS item_id, r.movements[at + 1] AS version
+  SELECT k.site_id, k.reference_type, k.reference_id, p.item_id, p.version
   FROM (SELECT DISTINCT site_id, reference_type, reference_id FROM rows) k
   JOIN stock.references r ON r.site_id = k.site_id AND r.type = k.reference_type AND r.id = k.reference_id
-  CROSS JOIN LATERAL generate_series(1, cardinality(r.movements), 2) AS at
+  -- Taken apart in one pass: each subscript of a long array would read it from its beginning.
+  CROSS JOIN LATERAL (
+    SELECT at, number AS item_id, lead(number) OVER (ORDER BY at) AS version
+    FROM unnest(r.movements) WITH ORDINALITY AS n(number, at)
+  ) p
+  WHERE p.at % 2 = 1
 )
 SELECT i.site_id, i.product_id, i.variant_id, m.version, m.reference_type, m.reference_id
 FROM rows m
@@ -263,11 +268,12 @@ SELECT r.site_id, r.type, r.id, p.item_id, count(*) AS listed, count(DISTINCT p.
 FROM unnest($1::uuid[], $2::text[], $3::text[]) AS k(site_id, type, id)
 JOIN stock.references r ON r.site_id = k.site_id AND r.type = k.type AND r.id = k.id
 CROSS JOIN LATERAL (
-  SELECT r.movements[at] AS item_id, r.movements[at + 1] AS version
-  FROM generate_series(1, cardinality(r.movements), 2) AS at
+  SELECT at, number AS item_id, lead(number) OVER (ORDER BY at) AS version
+  FROM unnest(r.movements) WITH ORDINALITY AS n(number, at)
 ) p
 LEFT JOIN LATERAL (SELECT * FROM stock.movements m
                    WHERE m.item_id = p.item_id AND m.version = p.version LIMIT 1) m ON true
+WHERE p.at % 2 = 1
 GROUP BY r.site_id, r.type, r.id, p.item_id
 HAVING count(*) <> count(DISTINCT p.version)
   OR count(*) <> count(*) FILTER (WHERE m.site_id = r.site_id AND m.reference_type = r.type AND m.reference_id = r.id)

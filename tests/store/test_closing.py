@@ -14,13 +14,7 @@ from stock_worker.store.steering.locations import Location
 from stock_worker.store.steering.refused import Refused, Why
 from tests.flow.running import until
 from tests.store.records import SITE, line, message
-
-THE_LEDGER = "LOCK TABLE stock.movements IN SHARE MODE"
-"""Nobody can write it; whoever has decided a batch waits here."""
-WAITING = """
-SELECT count(DISTINCT pid) FROM pg_locks
-WHERE NOT granted AND pid IN (SELECT pid FROM pg_stat_activity WHERE datname = current_database())
-"""
+from tests.store.waiting import THE_LEDGER, are_waiting
 
 
 @pytest_asyncio.fixture
@@ -44,22 +38,19 @@ async def test_rule_7_a_location_does_not_close_over_what_is_on_its_way(
     shop = await locations.create(person, SITE, {"name": "Shop"})
     assert isinstance(shop, Location)
 
-    async def waiting(many: int) -> bool:
-        return bool(await owner.fetchval(WAITING) == many)
-
     transaction = owner.transaction()
     await transaction.start()
     await owner.execute(THE_LEDGER)
     delivery = message("restock", reference_id="R", lines=[line("a", 5, location_id=shop.location_id)])
     batch = asyncio.create_task(handle_batch(worker, [delivery], Policy()))
-    await until(lambda: waiting(1))
+    await until(lambda: are_waiting(owner, 1))
     where = person, SITE, shop.location_id
     closing = asyncio.create_task(
         locations.archive(*where) if archived else locations.change(*where, {"is_active": False})
     )
 
     async def closed_or_waits() -> bool:
-        return closing.done() or await waiting(2)
+        return closing.done() or await are_waiting(owner, 2)
 
     await until(closed_or_waits)
     await transaction.rollback()

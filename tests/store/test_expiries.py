@@ -17,13 +17,10 @@ from stock_worker.sweeper.watermarks import Watermarks
 from tests.flow.running import until
 from tests.store.histories import NOON
 from tests.store.records import line, message
+from tests.store.waiting import are_waiting
 
 THE_REFERENCES = "LOCK TABLE stock.references IN SHARE MODE"
 """Nobody can write them; whoever has decided a batch waits here."""
-WAITING = """
-SELECT count(DISTINCT pid) FROM pg_locks
-WHERE NOT granted AND pid IN (SELECT pid FROM pg_stat_activity WHERE datname = current_database())
-"""
 DUE, LATE = NOON + timedelta(hours=1), NOON + timedelta(hours=2)
 TOMORROW = (NOON + timedelta(days=1)).isoformat()
 
@@ -61,18 +58,15 @@ async def test_rule_6_what_happens_to_an_order_while_it_is_due_is_not_undone(
     await handle_batch(worker, before, Policy(), clock=NOON)
     entry = message(topic, order_id="O", reference_id="X", **fields)
 
-    async def waiting(sessions: int) -> bool:
-        return bool(await owner.fetchval(WAITING) == sessions)
-
     transaction = owner.transaction()
     await transaction.start()
     await owner.execute(THE_REFERENCES)
     batch = asyncio.create_task(handle_batch(worker, [entry], Policy(), clock=LATE))
-    await until(lambda: waiting(1))
+    await until(lambda: are_waiting(owner, 1))
     expiry = asyncio.create_task(expire(sweeper, Policy(), LATE, 10, clock=LATE))
 
     async def passed_over_or_waits() -> bool:
-        return expiry.done() or await waiting(2)
+        return expiry.done() or await are_waiting(owner, 2)
 
     await until(passed_over_or_waits)
     await transaction.rollback()

@@ -18,15 +18,9 @@ from stock_worker.handle import Policy, handle_batch
 from stock_worker.store.engine import connect
 from tests.flow.running import until
 from tests.store.records import line, message
+from tests.store.waiting import THE_LEDGER, are_waiting
 
 Batch = Sequence[Entry]
-
-THE_LEDGER = "LOCK TABLE stock.movements IN SHARE MODE"
-"""Nobody can write it; whoever has decided a batch waits here."""
-WAITING = """
-SELECT count(DISTINCT pid) FROM pg_locks
-WHERE NOT granted AND pid IN (SELECT pid FROM pg_stat_activity WHERE datname = current_database())
-"""
 
 
 @dataclass
@@ -48,13 +42,10 @@ class Meeting:
         applying = []
         for number, (worker, batch) in enumerate(zip(self.workers, batches, strict=True), 1):
             applying.append(asyncio.create_task(handle_batch(worker, batch, Policy())))
-            await until(lambda number=number: self._are_waiting(number))  # type: ignore[misc] # it takes no argument
+            await until(lambda number=number: are_waiting(self.owner, number))  # type: ignore[misc] # it takes no argument
         released_at: datetime = await self.owner.fetchval("SELECT clock_timestamp()")
         await transaction.rollback()
         return await asyncio.gather(*applying, return_exceptions=True), released_at
-
-    async def _are_waiting(self, sessions: int) -> bool:
-        return bool(await self.owner.fetchval(WAITING) == sessions)
 
 
 @pytest_asyncio.fixture

@@ -17,13 +17,7 @@ from stock_worker.sweeper import reevaluations
 from stock_worker.sweeper.reevaluations import Reevaluations
 from tests.flow.running import until
 from tests.store.records import SITE, line, message, product
-
-THE_LEDGER = "LOCK TABLE stock.movements IN SHARE MODE"
-"""Nobody can write it; whoever has decided a batch waits here."""
-WAITING = """
-SELECT count(DISTINCT pid) FROM pg_locks
-WHERE NOT granted AND pid IN (SELECT pid FROM pg_stat_activity WHERE datname = current_database())
-"""
+from tests.store.waiting import THE_LEDGER, are_waiting
 
 
 def _no_clock() -> datetime | None:
@@ -65,7 +59,7 @@ class Shop:
 
     async def a_batch_waits(self) -> bool:
         """Whether somebody waits for a lock."""
-        return bool(await self.owner.fetchval(WAITING) == 1)
+        return await are_waiting(self.owner, 1)
 
 
 @pytest_asyncio.fixture

@@ -21,20 +21,15 @@ from stock_worker.store.steering.refused import Refused, Why
 from stock_worker.store.steering.rules import Scope
 from tests.flow.running import until
 from tests.store.records import SITE, line, message, product
+from tests.store.waiting import THE_LEDGER, are_waiting
 
 DEFAULT = default_location_id(SITE)
 ITEM = ItemKey(SITE, product("a"), None)
-THE_LEDGER = "LOCK TABLE stock.movements IN SHARE MODE"
-"""Nobody can write it; whoever has decided a batch waits here."""
 THE_PLACES_STOCK = "LOCK TABLE stock.location_stock IN ACCESS EXCLUSIVE MODE"
 """Nobody can read it; whoever wants to close a location waits here."""
 THE_REFERENCES = "LOCK TABLE stock.references IN ACCESS EXCLUSIVE MODE"
 """Nobody can read them; a batch that has seen the locations and has not decided yet waits here."""
 THE_RULES = "LOCK TABLE stock.alert_rules IN ACCESS EXCLUSIVE MODE"
-WAITING = """
-SELECT count(DISTINCT pid) FROM pg_locks
-WHERE NOT granted AND pid IN (SELECT pid FROM pg_stat_activity WHERE datname = current_database())
-"""
 
 Work = Coroutine[Any, Any, Any]
 
@@ -54,12 +49,9 @@ class Meeting:
         tasks = []
         for number, work in enumerate(works, 1):
             tasks.append(asyncio.create_task(work))
-            await until(lambda number=number: self._are_waiting(number))  # type: ignore[misc] # it takes no argument
+            await until(lambda number=number: are_waiting(self.owner, number))  # type: ignore[misc] # it takes no argument
         await transaction.rollback()
         return await asyncio.gather(*tasks, return_exceptions=True)
-
-    async def _are_waiting(self, sessions: int) -> bool:
-        return bool(await self.owner.fetchval(WAITING) == sessions)
 
     async def on_hand(self) -> dict[str, int]:
         """What lies where."""

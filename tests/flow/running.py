@@ -16,10 +16,14 @@ import asyncpg
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
+from stock_worker.audit.drift import Drift
+from stock_worker.audit.verify import verify
 from stock_worker.core.topics import COMMAND_TOPICS, EVENT_TOPICS, RESTOCK, dead_letter_topic
 from stock_worker.intake import Decode, Intake
 from stock_worker.metrics import PREFIX, Metrics
 from stock_worker.settings import Settings
+from stock_worker.store.engine import connect
+from stock_worker.sweeper import Sweeper
 from stock_worker.wire.decode import decode
 from stock_worker.worker import Worker
 
@@ -92,14 +96,19 @@ class Shop:
     settings: Settings
 
     async def send(
-        self, *values: bytes | None, topic: str = RESTOCK, headers: Headers = (), partition: int = 0
+        self,
+        *values: bytes | None,
+        topic: str = RESTOCK,
+        headers: Headers = (),
+        partition: int = 0,
+        key: bytes = b"key",
     ) -> None:
         """Send records to one partition, in order."""
         producer = AIOKafkaProducer(bootstrap_servers=self.settings.kafka_bootstrap, max_request_size=4 * 1024 * 1024)
         await producer.start()
         try:
             name = self.settings.topic_prefix + topic
-            sends = [await producer.send(name, value, b"key", partition, headers=list(headers)) for value in values]
+            sends = [await producer.send(name, value, key, partition, headers=list(headers)) for value in values]
             await asyncio.gather(*sends)
         finally:
             await producer.stop()
@@ -119,6 +128,22 @@ class Shop:
             await connection.execute(script)
         finally:
             await connection.close()
+
+    async def rows(self, query: str, *arguments: object) -> list[Any]:
+        """Ask the database as its owner: all rows."""
+        connection = await asyncpg.connect(self.settings.database_url)
+        try:
+            return list(await connection.fetch(query, *arguments))
+        finally:
+            await connection.close()
+
+    async def drifts(self) -> list[Drift]:
+        """What `verify` finds; nothing where every counter, total and list follows from the ledger."""
+        auditor = await connect(self.settings.database_url, "stock_worker", plans="free")
+        try:
+            return await verify(auditor)
+        finally:
+            await auditor.close()
 
     async def on_hand(self, number: int = 1) -> int:
         """The stock of a product; 0 before its first movement."""
@@ -204,3 +229,26 @@ async def running(settings: Settings, decode: Decode = decode, **more: object) -
         for task in (one.loop, offsets):
             task.cancel()
         await asyncio.gather(one.loop, offsets, return_exceptions=True)
+
+
+@asynccontextmanager
+async def sweeping(one: Running, every_s: float = 0.05) -> AsyncIterator[Sweeper]:
+    """A sweeper at work beside a running worker, for as long as the block runs; one that dies fails the test.
+
+    It sweeps more often than each second, so that what is due is done while commands come.
+    """
+    sweeper = Sweeper(
+        one.settings,
+        one.metrics,
+        intake=one.intake,
+        wake=one.wake,
+        breaker=one.worker.breaker,
+        sleep=lambda _: asyncio.sleep(every_s),
+    )
+    loop = asyncio.create_task(sweeper.run())
+    try:
+        yield sweeper
+        assert not loop.done(), loop
+    finally:
+        loop.cancel()
+        await asyncio.gather(loop, return_exceptions=True)

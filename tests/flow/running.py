@@ -5,6 +5,7 @@ What is sent, what was applied and what is committed are asked of the servers; `
 
 import asyncio
 import json
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -87,6 +88,11 @@ async def until(condition: Callable[[], Any], patience_s: float = PATIENCE_S) ->
             return
         assert monotonic() < deadline, f"not within {patience_s:g} s: {condition}"
         await asyncio.sleep(0.02)
+
+
+def busy() -> float:
+    """How much more time things take on this machine at this moment; at least 1."""
+    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
 @dataclass
@@ -231,13 +237,9 @@ async def running(settings: Settings, decode: Decode = decode, **more: object) -
         await asyncio.gather(one.loop, offsets, return_exceptions=True)
 
 
-@asynccontextmanager
-async def sweeping(one: Running, every_s: float = 0.05) -> AsyncIterator[Sweeper]:
-    """A sweeper at work beside a running worker, for as long as the block runs; one that dies fails the test.
-
-    It sweeps more often than each second, so that what is due is done while commands come.
-    """
-    sweeper = Sweeper(
+def sweeper_of(one: Running, every_s: float = 0.05) -> Sweeper:
+    """A running worker's sweeper. It sweeps more often than each second, so that it meets the commands that come."""
+    return Sweeper(
         one.settings,
         one.metrics,
         intake=one.intake,
@@ -245,10 +247,15 @@ async def sweeping(one: Running, every_s: float = 0.05) -> AsyncIterator[Sweeper
         breaker=one.worker.breaker,
         sleep=lambda _: asyncio.sleep(every_s),
     )
-    loop = asyncio.create_task(sweeper.run())
+
+
+@asynccontextmanager
+async def sweeping(one: Running) -> AsyncIterator[None]:
+    """Sweep beside a running worker for as long as the block runs; a sweeper that dies fails the test."""
+    sweeps = asyncio.create_task(sweeper_of(one).run())
     try:
-        yield sweeper
-        assert not loop.done(), loop
+        yield
+        assert not sweeps.done(), sweeps
     finally:
-        loop.cancel()
-        await asyncio.gather(loop, return_exceptions=True)
+        sweeps.cancel()
+        await asyncio.gather(sweeps, return_exceptions=True)

@@ -4,7 +4,7 @@ import asyncio
 import json
 import random
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
@@ -19,6 +19,8 @@ ORDERS: Final = 300
 ITEMS: Final = 20
 EACH: Final = 6
 STOCK: Final = 1_000
+AT_ONCE: Final = 5
+"""Commands of a batch and expiries of a transaction: few, so that a crowd waits when its orders are due."""
 LAST: Final = timedelta(days=1)
 """How much later an amendment has a reservation end, if it does."""
 
@@ -93,23 +95,44 @@ class Decided(NamedTuple):
     at: datetime
 
 
-async def _send(shop: Shop, sent: Iterable[Sent], span: tuple[datetime, datetime]) -> dict[str, datetime]:
-    """Send these one after the other over a span of time; gives when Kafka had each."""
-    commands = list(sent)
+async def _send_around(due: datetime, commands: Sequence[Sent], shop: Shop) -> dict[str, datetime]:
+    """Send from a second before it to a second after; gives when Kafka had each.
+
+    Half of them crowd right before it, so that they wait unread at that time, and a quarter come once the first orders
+    have expired, however long that takes.
+    """
     producer = AIOKafkaProducer(bootstrap_servers=shop.settings.kafka_bootstrap)
     await producer.start()
     acknowledged: dict[str, datetime] = {}
 
-    async def one(command: Sent, at: datetime) -> None:
-        await asyncio.sleep((at - datetime.now(UTC)).total_seconds())
+    async def one(command: Sent) -> None:
         partition = int(command.order_id[1:]) % PARTITIONS
         value = _message(command, int(command.order_id[1:]) % ITEMS)
         await producer.send_and_wait(shop.settings.topic_prefix + command.topic, value, partition=partition)
         acknowledged[command.reference_id] = datetime.now(UTC)
 
+    async def evenly(some: Sequence[Sent], begin: datetime, end: datetime) -> None:
+        for n, command in enumerate(some):
+            at = begin + (end - begin) * n / len(some)
+            await asyncio.sleep((at - datetime.now(UTC)).total_seconds())
+            await one(command)
+
+    async def crowding(some: Sequence[Sent], at: datetime) -> None:
+        await asyncio.sleep((at - datetime.now(UTC)).total_seconds())
+        await asyncio.gather(*map(one, some))
+
+    async def late(some: Sequence[Sent]) -> None:
+        await until(lambda: shop.ask("SELECT count(*) > 0 FROM stock.references WHERE type = 'expiry'"))
+        for command in some:
+            await one(command)
+
+    second = timedelta(seconds=1)
     try:
-        step = (span[1] - span[0]) / len(commands)
-        await asyncio.gather(*(one(command, span[0] + n * step) for n, command in enumerate(commands)))
+        await asyncio.gather(
+            evenly(commands[0::4], due - second, due + second),
+            crowding([*commands[1::4], *commands[2::4]], due - second / 10),
+            late(commands[3::4]),
+        )
     finally:
         await producer.stop()
     return acknowledged
@@ -124,10 +147,10 @@ def _order(number: int, due: datetime) -> bytes:
 async def test_rules_5_and_6_an_order_adds_up_whatever_meets_its_expiry(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(expiries, "_AT_ONCE", 10)
+    monkeypatch.setattr(expiries, "_AT_ONCE", AT_ONCE)
     chance = random.Random(6)
     await shop.send(restock("R", number=0, quantity=STOCK, lines=ITEMS))
-    async with running(shop.settings) as one, sweeping(one):
+    async with running(shop.settings, batch_max_records=AT_ONCE) as one, sweeping(one):
         await one.decided(1)
         due: datetime = await shop.ask("SELECT clock_timestamp()") + timedelta(seconds=1 + 2 * busy())
         for partition in range(PARTITIONS):
@@ -137,8 +160,7 @@ async def test_rules_5_and_6_an_order_adds_up_whatever_meets_its_expiry(
         assert one.outcomes() == {"applied": 1 + ORDERS}, "none was past its time when it came"
         sent = [command for number in range(ORDERS) for command in _script(number, due, chance)]
         chance.shuffle(sent)
-        second = timedelta(seconds=1)
-        acknowledged = await _send(shop, sent, (due - second, due + second))
+        acknowledged = await _send_around(due, sent, shop)
         await one.decided(1 + ORDERS + len(sent))
         await until(lambda: shop.ask("SELECT count(*) = 0 FROM stock.orders WHERE due_at <= clock_timestamp()"))
 
@@ -157,7 +179,7 @@ async def test_rules_5_and_6_an_order_adds_up_whatever_meets_its_expiry(
     first, last = min(found.at for found in expired.values()), max(found.at for found in expired.values())
     assert sum(first < found.at < last for found in decided.values()) > 20, "commands were decided among expiries"
     after = [command for command, found in decided.items() if _is_after(found, expired.get(command.order_id))]
-    assert {command.topic for command in after} == set(REFERENCE), "each kind came too late for some order"
+    assert len(after) > 20, "and some came too late for theirs"
     assert 0 < len(expired) < ORDERS
 
     # nothing expires past what Kafka had by then

@@ -5,6 +5,7 @@ What is sent, what was applied and what is committed are asked of the servers; `
 
 import asyncio
 import json
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -16,10 +17,14 @@ import asyncpg
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
+from stock_worker.audit.drift import Drift
+from stock_worker.audit.verify import verify
 from stock_worker.core.topics import COMMAND_TOPICS, EVENT_TOPICS, RESTOCK, dead_letter_topic
 from stock_worker.intake import Decode, Intake
 from stock_worker.metrics import PREFIX, Metrics
 from stock_worker.settings import Settings
+from stock_worker.store.engine import connect
+from stock_worker.sweeper import Sweeper
 from stock_worker.wire.decode import decode
 from stock_worker.worker import Worker
 
@@ -85,6 +90,11 @@ async def until(condition: Callable[[], Any], patience_s: float = PATIENCE_S) ->
         await asyncio.sleep(0.02)
 
 
+def busy() -> float:
+    """How much more time things take on this machine at this moment; at least 1."""
+    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+
+
 @dataclass
 class Shop:
     """One set of topics and one database, and what a test asks of them."""
@@ -92,14 +102,19 @@ class Shop:
     settings: Settings
 
     async def send(
-        self, *values: bytes | None, topic: str = RESTOCK, headers: Headers = (), partition: int = 0
+        self,
+        *values: bytes | None,
+        topic: str = RESTOCK,
+        headers: Headers = (),
+        partition: int = 0,
+        key: bytes = b"key",
     ) -> None:
         """Send records to one partition, in order."""
         producer = AIOKafkaProducer(bootstrap_servers=self.settings.kafka_bootstrap, max_request_size=4 * 1024 * 1024)
         await producer.start()
         try:
             name = self.settings.topic_prefix + topic
-            sends = [await producer.send(name, value, b"key", partition, headers=list(headers)) for value in values]
+            sends = [await producer.send(name, value, key, partition, headers=list(headers)) for value in values]
             await asyncio.gather(*sends)
         finally:
             await producer.stop()
@@ -119,6 +134,22 @@ class Shop:
             await connection.execute(script)
         finally:
             await connection.close()
+
+    async def rows(self, query: str, *arguments: object) -> list[Any]:
+        """Ask the database as its owner: all rows."""
+        connection = await asyncpg.connect(self.settings.database_url)
+        try:
+            return list(await connection.fetch(query, *arguments))
+        finally:
+            await connection.close()
+
+    async def drifts(self) -> list[Drift]:
+        """What `verify` finds; nothing where every counter, total and list follows from the ledger."""
+        auditor = await connect(self.settings.database_url, "stock_worker", plans="free")
+        try:
+            return await verify(auditor)
+        finally:
+            await auditor.close()
 
     async def on_hand(self, number: int = 1) -> int:
         """The stock of a product; 0 before its first movement."""
@@ -204,3 +235,27 @@ async def running(settings: Settings, decode: Decode = decode, **more: object) -
         for task in (one.loop, offsets):
             task.cancel()
         await asyncio.gather(one.loop, offsets, return_exceptions=True)
+
+
+def sweeper_of(one: Running, every_s: float = 0.05) -> Sweeper:
+    """A running worker's sweeper. It sweeps more often than each second, so that it meets the commands that come."""
+    return Sweeper(
+        one.settings,
+        one.metrics,
+        intake=one.intake,
+        wake=one.wake,
+        breaker=one.worker.breaker,
+        sleep=lambda _: asyncio.sleep(every_s),
+    )
+
+
+@asynccontextmanager
+async def sweeping(one: Running) -> AsyncIterator[None]:
+    """Sweep beside a running worker for as long as the block runs; a sweeper that dies fails the test."""
+    sweeps = asyncio.create_task(sweeper_of(one).run())
+    try:
+        yield
+        assert not sweeps.done(), sweeps
+    finally:
+        sweeps.cancel()
+        await asyncio.gather(sweeps, return_exceptions=True)

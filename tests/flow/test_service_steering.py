@@ -209,7 +209,7 @@ async def test_rule_9_a_count_while_sales_flow_corrects_what_was_miscounted_and_
     async with running(shop.settings, batch_max_records=10) as one:
         await one.decided(1)
         selling = asyncio.create_task(shop.send(*(_sale(f"O{n}") for n in range(SALES)), topic=ORDER_PLACED))
-        counted = []
+        counted, version = [], 0
         for number in range(counts):
             await one.decided(1 + 30 * (number + 1))
             version, on_hand = (await shop.rows("SELECT version, on_hand FROM stock.items"))[0]

@@ -224,6 +224,5 @@ async def test_rule_9_a_count_while_sales_flow_corrects_what_was_miscounted_and_
     corrections = await shop.rows("SELECT quantity, version FROM stock.movements WHERE type = 'adjustment'")
     assert [quantity for quantity, _ in corrections] == [-MISSING]
     assert version < corrections[0][1] - 1, "sales came between the count and its booking"
-    assert corrections[0][1] < 1 + SALES + 1, "and after it"
     assert await shop.on_hand() == 1_000 - SALES - MISSING
     assert await shop.drifts() == []

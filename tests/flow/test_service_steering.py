@@ -3,7 +3,7 @@
 import asyncio
 import json
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from itertools import pairwise
 from typing import Final
@@ -40,12 +40,27 @@ def _sale(order_id: str, number: int = 1, quantity: int = 1) -> bytes:
     return json.dumps({"site_id": SITE, "order_id": order_id, "lines": lines}).encode()
 
 
-class Stream:
-    """Commands that are sent one after the other until told to stop."""
+@asynccontextmanager
+async def _flowing(shop: Shop, command: Callable[[int], tuple[str, bytes]]) -> AsyncIterator[list[int]]:
+    """Send the command of each number, one by one, for as long as the block runs; gives those that are sent."""
+    producer = AIOKafkaProducer(bootstrap_servers=shop.settings.kafka_bootstrap)
+    await producer.start()
+    sent: list[int] = []
+    is_over = asyncio.Event()
 
-    def __init__(self) -> None:
-        self.sent = 0
-        self.stop = asyncio.Event()
+    async def send() -> None:
+        while not is_over.is_set():
+            topic, value = command(len(sent))
+            sent.append(len(sent))
+            await producer.send_and_wait(shop.settings.topic_prefix + topic, value, partition=0)
+
+    sending = asyncio.create_task(send())
+    try:
+        yield sent
+    finally:
+        is_over.set()
+        await asyncio.gather(sending)
+        await producer.stop()
 
 
 # ---------------------------------------------------------------- alert rules
@@ -60,30 +75,13 @@ def _level(available: int, low: int, critical: int, out: int) -> str:
     return "low" if available <= low else "ok"
 
 
-@asynccontextmanager
-async def _stock_that_moves(shop: Shop) -> AsyncIterator[Stream]:
-    """Move items by a few units, up and down, until told to stop."""
-    chance, stream = random.Random(10), Stream()
-    producer = AIOKafkaProducer(bootstrap_servers=shop.settings.kafka_bootstrap)
-    await producer.start()
-
-    async def move() -> None:
-        while not stream.stop.is_set():
-            number, quantity = chance.randrange(ITEMS), chance.randint(1, 6)
-            stream.sent += 1
-            if chance.random() < 0.5:
-                topic, value = RESTOCK, restock(f"r{stream.sent}", number, quantity)
-            else:
-                topic, value = STOCK_ADJUSTMENT, _adjustment(f"a{stream.sent}", number, -quantity)
-            await producer.send_and_wait(shop.settings.topic_prefix + topic, value, partition=0)
-
-    moving = asyncio.create_task(move())
-    try:
-        yield stream
-    finally:
-        stream.stop.set()
-        await asyncio.gather(moving)
-        await producer.stop()
+def _a_move(number: int) -> tuple[str, bytes]:
+    """Of some item a few units more, or less."""
+    chance = random.Random(number)
+    item, quantity = chance.randrange(ITEMS), chance.randint(1, 6)
+    if chance.random() < 0.5:
+        return RESTOCK, restock(f"r{number}", item, quantity)
+    return STOCK_ADJUSTMENT, _adjustment(f"a{number}", item, -quantity)
 
 
 CHANGES: Final[list[tuple[tuple[str, ...], dict[str, int | None]]]] = [
@@ -108,7 +106,7 @@ async def test_rule_10_rules_that_change_while_stock_moves_leave_every_level_and
     await shop.send(restock("R", number=0, quantity=START, lines=ITEMS))
     async with running(shop.settings, batch_max_records=20) as one, outlet.relaying(wake=one.wake), sweeping(one):
         await one.decided(1)
-        async with _stock_that_moves(shop) as stream:
+        async with _flowing(shop, _a_move) as sent:
             for ids, given in CHANGES:
                 before = sum(one.outcomes().values())
                 changed = await rules.change(person, Scope(SITE, *ids), given)
@@ -117,7 +115,7 @@ async def test_rule_10_rules_that_change_while_stock_moves_leave_every_level_and
             last = sum(one.outcomes().values())
             await until(lambda: shop.ask("SELECT count(*) = 0 FROM stock.reevaluations"))
             assert sum(one.outcomes().values()) > last, "commands flowed to the end"
-        await one.decided(1 + stream.sent)
+        await one.decided(1 + len(sent))
         await outlet.drained()
     await person.close()
 
@@ -196,7 +194,6 @@ async def test_3_a_product_without_value_is_archived_and_its_alerts_end(shop: Sh
 # ---------------------------------------------------------------- counts
 
 
-SALES: Final = 400
 MISSING: Final = 7
 
 
@@ -208,21 +205,24 @@ async def test_rule_9_a_count_while_sales_flow_corrects_what_was_miscounted_and_
     await shop.send(restock("R", quantity=1_000))
     async with running(shop.settings, batch_max_records=10) as one:
         await one.decided(1)
-        selling = asyncio.create_task(shop.send(*(_sale(f"O{n}") for n in range(SALES)), topic=ORDER_PLACED))
-        counted, version = [], 0
-        for number in range(counts):
-            await one.decided(1 + 30 * (number + 1))
-            version, on_hand = (await shop.rows("SELECT version, on_hand FROM stock.items"))[0]
-            line = {"product_id": product(1), "counted": on_hand - MISSING, "counted_at_version": version}
-            counted.append(json.dumps({"site_id": SITE, "reference_id": f"K{number}", "lines": [line]}).encode())
-        await one.decided(1 + 30 * counts + 20)
-        await shop.send(*counted, topic=STOCK_COUNT)
-        await selling
-        await one.decided(1 + SALES + counts)
+        versions, told = [], []
+        async with _flowing(shop, lambda number: (ORDER_PLACED, _sale(f"O{number}"))) as sales:
+            for number in range(counts):
+                await one.decided(1 + 30 * (number + 1))
+                version, on_hand = (await shop.rows("SELECT version, on_hand FROM stock.items"))[0]
+                line = {"product_id": product(1), "counted": on_hand - MISSING, "counted_at_version": version}
+                told.append(json.dumps({"site_id": SITE, "reference_id": f"K{number}", "lines": [line]}).encode())
+                versions.append(version)
+            await one.decided(1 + 30 * counts + 20)
+            await shop.send(*told, topic=STOCK_COUNT)
+            await until(lambda: shop.ask("SELECT count(*) = $1 FROM stock.references WHERE type = 'count'", counts))
+            await one.decided(sum(one.outcomes().values()) + 20)
+        await one.decided(1 + len(sales) + counts)
     outcomes = dict(await shop.rows("SELECT id, outcome FROM stock.references WHERE type = 'count'"))
     assert outcomes == {"K0": "applied", **{f"K{n}": "no_effect" for n in range(1, counts)}}
     corrections = await shop.rows("SELECT quantity, version FROM stock.movements WHERE type = 'adjustment'")
     assert [quantity for quantity, _ in corrections] == [-MISSING]
-    assert version < corrections[0][1] - 1, "sales came between the count and its booking"
-    assert await shop.on_hand() == 1_000 - SALES - MISSING
+    assert max(versions) < corrections[0][1] - 1, "sales came between the counts and their booking"
+    assert corrections[0][1] < 1 + len(sales) + 1, "and after it"
+    assert await shop.on_hand() == 1_000 - len(sales) - MISSING
     assert await shop.drifts() == []

@@ -257,5 +257,13 @@ async def sweeping(one: Running) -> AsyncIterator[None]:
         yield
         assert not sweeps.done(), sweeps
     finally:
-        sweeps.cancel()
-        await asyncio.gather(sweeps, return_exceptions=True)
+        await end(sweeps)
+
+
+async def end(task: asyncio.Task[Any]) -> None:
+    """Cancel a task and wait, a few times and not for ever: one that waits for a lock may take its cancelling amiss."""
+    for _ in range(3):
+        task.cancel()
+        done, _ = await asyncio.wait([task], timeout=2)
+        if done:
+            return

@@ -17,6 +17,7 @@ from tests.flow.running import (
     Running,
     Shop,
     busy,
+    end,
     product,
     restock,
     running,
@@ -88,7 +89,7 @@ async def test_rule_6_a_sweep_that_a_rebalance_meets_expires_each_order_once(
         await a.decided(1 + ORDERS)
         assert a.outcomes() == {"applied": 1 + ORDERS}, "none was past its time when it came"
         sweeps_of_a = asyncio.create_task(sweeper_of(a).run())
-        life_of_a.callback(sweeps_of_a.cancel)
+        life_of_a.push_async_callback(end, sweeps_of_a)
         await asyncio.wait_for(turn.busy.wait(), 30)
         before = _expired(a)
 
@@ -98,8 +99,6 @@ async def test_rule_6_a_sweep_that_a_rebalance_meets_expires_each_order_once(
             if not is_cut_off:
                 turn.go_on.set()
                 await until(lambda: _expired(a) > before)
-            sweeps_of_a.cancel()
-            await asyncio.gather(sweeps_of_a, return_exceptions=True)
             await life_of_a.aclose()
             await until(lambda: shop.ask("SELECT count(*) = 0 FROM stock.orders WHERE due_at IS NOT NULL"))
             expired = [_expired(a), _expired(b)]

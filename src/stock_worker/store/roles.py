@@ -6,7 +6,9 @@ section 8 (SET ROLE; the SQL for a DBA).
 """
 
 import asyncio
+import random
 from collections.abc import Mapping
+from time import monotonic
 from typing import Final
 
 import asyncpg
@@ -14,8 +16,9 @@ import asyncpg
 ROLES: Final[Mapping[str, str]] = {"stock_worker": "BYPASSRLS", "stock_api": "NOBYPASSRLS"}
 """Role → its stand towards row level security. Both are NOLOGIN: one acts as them by SET ROLE."""
 
-_ATTEMPTS_MAX: Final = 50
-_PAUSE_S: Final = 0.02
+_PATIENCE_S: Final = 30.0
+"""For all who make the same roles to have taken turns; attempts would be no measure of it on a busy machine."""
+_PAUSE_MAX_S: Final = 0.1
 
 _LOOK: Final = """
 SELECT wanted.name, role.oid IS NOT NULL AS exists, role.rolsuper, role.rolbypassrls,
@@ -42,10 +45,10 @@ async def ensure_roles(connection: asyncpg.Connection, roles: Mapping[str, str] 
     Raises RolesNeeded where the login may not.
     """
     assert not connection.is_in_transaction()
-    for _ in range(_ATTEMPTS_MAX):
-        steps = await _missing(connection, roles)
-        if not steps:
-            return
+    deadline = monotonic() + _PATIENCE_S
+    while steps := await _missing(connection, roles):
+        if monotonic() > deadline:
+            raise asyncpg.InternalServerError(f"roles {', '.join(roles)} were not settled within {_PATIENCE_S:g} s")
         for step in steps:
             try:
                 await connection.execute(step)
@@ -57,8 +60,8 @@ async def ensure_roles(connection: asyncpg.Connection, roles: Mapping[str, str] 
             except asyncpg.InsufficientPrivilegeError as error:
                 remaining = await _missing(connection, roles)
                 raise RolesNeeded("\n".join(f"{sql};" for sql in remaining), str(error)) from error
-        await asyncio.sleep(_PAUSE_S)
-    raise asyncpg.InternalServerError(f"roles {', '.join(roles)} were not settled in {_ATTEMPTS_MAX} attempts")
+        # Drawn, or those who met once would meet again and again.
+        await asyncio.sleep(random.uniform(0, _PAUSE_MAX_S))  # noqa: S311 - no secret
 
 
 async def _missing(connection: asyncpg.Connection, roles: Mapping[str, str]) -> list[str]:

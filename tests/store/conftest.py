@@ -22,3 +22,16 @@ async def auditor(database: str) -> AsyncIterator[asyncpg.Connection]:
     connection = await connect(database, "stock_worker", plans="free")
     yield connection
     await connection.close()
+
+
+@pytest_asyncio.fixture
+async def sessions(database: str) -> AsyncIterator[list[asyncpg.Connection]]:
+    """Two connections as the worker's, of whoever meet, and the owner's, which may hold them up."""
+    connections = [
+        await connect(database, "stock_worker"),
+        await connect(database, "stock_worker"),
+        await connect(database, None),
+    ]
+    yield connections
+    for connection in connections:
+        await connection.close()

@@ -1,33 +1,17 @@
 """Contract rule 7: a location goes out of use only when it is empty, by what batches under way bring there too."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import asyncpg
 import pytest
-import pytest_asyncio
 
 from stock_worker.handle import Policy, handle_batch
-from stock_worker.store.engine import connect
 from stock_worker.store.steering import locations
 from stock_worker.store.steering.locations import Location
 from stock_worker.store.steering.refused import Refused, Why
 from tests.flow.running import until
 from tests.store.records import SITE, line, message
 from tests.store.waiting import THE_LEDGER, are_waiting
-
-
-@pytest_asyncio.fixture
-async def sessions(database: str) -> AsyncIterator[list[asyncpg.Connection]]:
-    """A worker, somebody who closes a location, and the owner."""
-    connections = [
-        await connect(database, "stock_worker"),
-        await connect(database, "stock_worker"),
-        await connect(database, None),
-    ]
-    yield connections
-    for connection in connections:
-        await connection.close()
 
 
 @pytest.mark.parametrize("archived", [False, True], ids=["out of use", "archived"])

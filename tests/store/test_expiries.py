@@ -1,18 +1,16 @@
 """Contract rule 6: an expiry meets what happens to its order in the same moment, and partitions that nobody reads."""
 
 import asyncio
-from collections.abc import AsyncIterator, Collection
+from collections.abc import Collection
 from datetime import timedelta
 from typing import cast
 
 import asyncpg
 import pytest
-import pytest_asyncio
 from aiokafka import TopicPartition
 
 from stock_worker.handle import Expired, Policy, expire, handle_batch
 from stock_worker.intake import Intake
-from stock_worker.store.engine import connect
 from stock_worker.sweeper.watermarks import Watermarks
 from tests.flow.running import until
 from tests.store.histories import NOON
@@ -23,19 +21,6 @@ THE_REFERENCES = "LOCK TABLE stock.references IN SHARE MODE"
 """Nobody can write them; whoever has decided a batch waits here."""
 DUE, LATE = NOON + timedelta(hours=1), NOON + timedelta(hours=2)
 TOMORROW = (NOON + timedelta(days=1)).isoformat()
-
-
-@pytest_asyncio.fixture
-async def sessions(database: str) -> AsyncIterator[list[asyncpg.Connection]]:
-    """A worker, a sweeper and the owner."""
-    connections = [
-        await connect(database, "stock_worker"),
-        await connect(database, "stock_worker"),
-        await connect(database, None),
-    ]
-    yield connections
-    for connection in connections:
-        await connection.close()
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 Health answers first. Then the database and the broker are waited for, each told once when it is down; what only an
 operator can mend (a password, a missing migration, a missing topic) ends the start at once, in one line. Then all parts
-run under one TaskGroup. SIGTERM finishes the batch, commits, finishes the sends, leaves the group, within 25 s.
+run, and end together. SIGTERM finishes the batch, commits, finishes the sends, leaves the group, within 25 s.
 
 A worker with lag that applies nothing for a minute ends itself, since aiokafka's tasks can die unseen; but not while it
 retries a known fault, waits for the outbox or is held by the breaker: a restart mends none of these.
@@ -14,7 +14,7 @@ import gc
 import logging
 import signal
 import time
-from collections.abc import Awaitable, Coroutine, Mapping
+from collections.abc import Awaitable, Collection, Coroutine, Mapping
 from typing import Any, Final, NoReturn
 
 import uvloop
@@ -39,6 +39,7 @@ logger = logging.getLogger(__name__)
 _FINISH_BATCH_S: Final = 9.0
 _FINISH_SENDS_S: Final = 11.0
 """With the group's goodbye beside the sends, and what is left cancelled, the end comes within 25 s."""
+_CANCEL_AGAIN_S: Final = 0.2
 _LOOK_EVERY_S: Final = 5.0
 _RELAY_ENDED_EVERY_S: Final = 0.02
 _STILL_MAX_S: Final = 60.0
@@ -123,15 +124,17 @@ class Service:
                 return
             start.result()
             say(logger, logging.INFO, "running", group=self.settings.group_id, prefix=self.settings.topic_prefix)
-            async with asyncio.TaskGroup() as parts:
-                tasks = [
-                    parts.create_task(self._watched(name, part), name=name) for name, part in self._parts().items()
-                ]
-                await asked
-                say(logger, logging.INFO, "stopping: the batch and the sends under way are finished first")
-                await self._end()
-                for task in tasks:
-                    task.cancel()
+            tasks = [asyncio.create_task(self._watched(name, part), name=name) for name, part in self._parts().items()]
+            try:
+                await asyncio.wait({asked, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+                if asked.done():
+                    say(logger, logging.INFO, "stopping: the batch and the sends under way are finished first")
+                    await self._end()
+            finally:
+                await _cancel(tasks)
+            for task in tasks:
+                if not task.cancelled():
+                    task.result()
         finally:
             asked.cancel()
             start.cancel()
@@ -269,3 +272,17 @@ async def _bounded(what: str, seconds: float, ending: Awaitable[None]) -> None:
             await ending
     except TimeoutError:
         say(logger, logging.WARNING, f"{what} did not end in time and is left", waited_s=seconds)
+
+
+async def _cancel(tasks: Collection[asyncio.Task[Any]]) -> None:
+    """Cancel tasks until each has ended.
+
+    Once is not enough. A cancelled transaction rolls back, and waits for ever for a server that is frozen; and where a
+    connection breaks at the moment of the cancellation, asyncpg raises its own fault instead, which a part mends and
+    goes on. Each further cancellation ends one such wait.
+    """
+    living = set(tasks)
+    while living:
+        for task in living:
+            task.cancel()
+        _, living = await asyncio.wait(living, timeout=_CANCEL_AGAIN_S)

@@ -1,6 +1,7 @@
 """Contract section 8, `run` as a process: exit codes, readiness, metrics, SIGTERM; each told in one clear line."""
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -9,13 +10,14 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+import asyncpg
 import pytest
 from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient
@@ -29,9 +31,15 @@ from stock_worker.service import Service
 from stock_worker.startup import ask_kafka
 from tests.flow.conftest import Gate
 from tests.flow.running import SITE, Shop, product, restock, settings_for, until
+from tests.flow.wires import wires
 
 START_S = 10.0
 END_S = 25.0
+SWEEPER_WAITS = (
+    "SELECT count(*) > 0 FROM pg_stat_activity"
+    " WHERE application_name = 'stock-worker sweeper' AND wait_event_type = 'Lock'"
+    " AND datname = current_database()"
+)
 
 
 @dataclass
@@ -264,6 +272,48 @@ async def test_a_parked_command_ends_when_its_time_is_over(shop: Shop, tmp_path:
         await until(lambda: _has(process.get("/metrics"), counted))
 
 
+async def test_sigterm_ends_a_worker_whose_database_has_frozen_in_mid_transaction(shop: Shop, tmp_path: Path) -> None:
+    orphan = {"site_id": SITE, "reference_id": "f1", "order_id": "never", "lines": [{"line_id": "1", "quantity": 1}]}
+    async with wires(shop.settings.database_url) as between, _owner_holds(shop, "stock.dead_letters"):
+        await shop.send(json.dumps(orphan).encode(), topic=ORDER_FULFILLED)
+        given = {"STOCK_DATABASE_URL": between.url, "STOCK_PARKED_TTL_HOURS": "0.0003"}
+        with run(shop, tmp_path, **given) as process:
+            await until(lambda: shop.ask(SWEEPER_WAITS))
+            between.freeze("stock-worker sweeper")
+
+            process.popen.send_signal(signal.SIGTERM)
+            assert await asyncio.to_thread(process.ended, END_S) == 0
+
+
+async def _waits_in_its_rollback() -> None:
+    """As a transaction that is cancelled on a connection that no longer answers."""
+    try:
+        await asyncio.Event().wait()
+    finally:
+        await asyncio.Event().wait()
+
+
+async def _takes_it_for_a_fault() -> None:
+    """As a sweep whose connection breaks at the moment of its cancellation: the driver's fault comes in its place."""
+    while True:
+        with contextlib.suppress(asyncpg.InterfaceError):
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError as error:
+                if asyncio.current_task().cancelling() == 1:  # type: ignore[union-attr] # this runs in one
+                    raise asyncpg.InterfaceError("connection is closed") from error
+                raise
+
+
+@pytest.mark.parametrize("part", [_waits_in_its_rollback, _takes_it_for_a_fault])
+async def test_a_part_ends_that_one_cancellation_does_not_end(part: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    task = asyncio.create_task(part())
+    await asyncio.sleep(0)
+    async with asyncio.timeout(5):
+        await service_module._cancel([task])
+    assert task.cancelled()
+
+
 # ---------------------------------------------------------------- the watchdog
 
 
@@ -317,6 +367,18 @@ async def test_no_lag_is_no_standstill(shop: Shop, monkeypatch: pytest.MonkeyPat
     async with _watched(shop, monkeypatch) as (_, watchdog):
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(asyncio.shield(watchdog), 2.5)
+
+
+@asynccontextmanager
+async def _owner_holds(shop: Shop, table: str) -> AsyncIterator[None]:
+    """Let nobody write to a table for as long as the block runs."""
+    connection = await asyncpg.connect(shop.settings.database_url)
+    try:
+        async with connection.transaction():
+            await connection.execute(f"LOCK TABLE {table} IN SHARE MODE")
+            yield
+    finally:
+        await connection.close()
 
 
 async def _has(asked: Awaitable[tuple[int, str]], words: str) -> bool:

@@ -5,6 +5,7 @@ from typing import Final
 from tests.proof.planted.fault import Edit, Fault
 
 FAULTY: Final = "tests/flow/test_worker_faults.py::"
+SERVICE: Final = "tests/flow/test_service.py::"
 WORKER: Final = "tests/flow/test_worker.py::"
 RELAY: Final = "tests/flow/test_relay.py::"
 RELAY_PARTS: Final = "tests/flow/test_relay_parts.py::"
@@ -29,6 +30,18 @@ FAULTS: Final = (
         "Section 8: SIGTERM does not wait for the batch, and its offsets are not committed.",
         (Edit("worker.py", "        await self._stopped.wait()\n", ""),),
         (WORKER + "test_stopping_finishes_the_batch_and_commits_it",),
+    ),
+    Fault(
+        "a part is cancelled once",
+        "Section 8: a transaction that rolls back on a frozen server is waited for, and the process outlives SIGTERM.",
+        (
+            Edit(
+                "service.py",
+                "        _, living = await asyncio.wait(living",
+                "        living, _ = await asyncio.wait(living",
+            ),
+        ),
+        (SERVICE + "test_a_part_ends_that_one_cancellation_does_not_end",),
     ),
     Fault(
         "a fault that passes is dead-lettered",

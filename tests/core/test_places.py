@@ -303,22 +303,24 @@ def test_a_transfer_has_two_rows_out_first() -> None:
 
 
 @pytest.mark.parametrize(
-    ("source", "target", "quantity", "code", "shortfall"),
+    ("source", "target", "quantity", "code", "shortfall", "culprit"),
     [
-        ("A", "B", 6, Code.INSUFFICIENT_STOCK, 1),
-        ("A", "A", 1, Code.SAME_LOCATION, None),
-        ("X", "B", 1, Code.UNKNOWN_LOCATION, None),
-        ("A", "X", 1, Code.UNKNOWN_LOCATION, None),
-        ("A", "C", 1, Code.INACTIVE_LOCATION, None),
-        ("C", "X", 1, Code.UNKNOWN_LOCATION, None),
+        ("A", "B", 6, Code.INSUFFICIENT_STOCK, 1, None),
+        ("A", "A", 1, Code.SAME_LOCATION, None, None),
+        ("X", "B", 1, Code.UNKNOWN_LOCATION, None, "X"),
+        ("A", "X", 1, Code.UNKNOWN_LOCATION, None, "X"),
+        ("A", "C", 1, Code.INACTIVE_LOCATION, None, "C"),
+        ("C", "X", 1, Code.UNKNOWN_LOCATION, None, "X"),
     ],
 )
 def test_rule_4_a_transfer_that_cannot_be(
-    source: str, target: str, quantity: int, code: Code, shortfall: int | None
+    source: str, target: str, quantity: int, code: Code, shortfall: int | None, culprit: str | None
 ) -> None:
     opened = hold_to(shop(A=5), "a", backorder_limit=100)
     (outcome,) = run(opened, transfer(spot(source), spot(target), line("a", quantity), ref="t"))
-    assert (outcome.code, outcome.rejected[0].shortfall) == (code, shortfall)
+    told = outcome.rejected[0]
+    assert (outcome.code, told.shortfall) == (code, shortfall)
+    assert (told.location_id, told.detail) == (spot(source), culprit and spot(culprit)), "its own is where it is taken"
 
 
 # ------------------------------------------------------------------ rule 9: counts

@@ -154,7 +154,11 @@ def _transfer_line(draft: Draft, item: Item, line: Line) -> Refused | None:
     assert source is not None
     assert target is not None
     told = line._replace(location_id=source)
-    refusals = [refused for place in (source, target) if (refused := refusal_of(draft, item, told, place))]
+    refusals = [
+        refused._replace(detail=place)
+        for place in (source, target)
+        if (refused := refusal_of(draft, item, told, place)) is not None
+    ]
     if refusals:
         return min(refusals, key=lambda refused: refused.code)
     if source == target:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from asyncpg import Connection
     from asyncpg import Record as Row
 
-_AT_ONCE: Final = 500
+_AT_ONCE: Final = 200
 """Items evaluated in one transaction: it holds their locks, which orders wait for."""
 
 _NEARER: Final = {"variant": (), "product": ("variant",), "site": ("variant", "product")}

@@ -4,9 +4,14 @@ One URL logs in; `SET ROLE` gives up the login's own rights (contract section 8)
 set otherwise, and would change a result, a plan or a promise, is set here: time zone, search path, JIT, durability.
 """
 
-from typing import Final, Literal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Final, Literal
 
 import asyncpg
+
+if TYPE_CHECKING:
+    from asyncpg import Connection, Pool
 
 WORKER: Final = "stock_worker"
 """Writes, for all sites (BYPASSRLS)."""
@@ -66,3 +71,37 @@ async def connect(
             connection.terminate()
             raise
     return connection
+
+
+@asynccontextmanager
+async def open_pool(
+    database_url: str, role: Role, *, most: int, timeout_s: float, name: str
+) -> AsyncIterator["Pool"]:
+    """Keep up to `most` connections that act as `role`, for short work whose statements end within `timeout_s`.
+
+    None is opened before it is needed. What is set inside a transaction ends with it, so nothing is reset in between.
+    """
+    settings = _SESSION | _PLANS["keyed" if role == WORKER else "free"]
+
+    async def take_role(connection: "Connection") -> None:
+        await connection.execute(f"SET ROLE {role}")
+
+    async with asyncpg.create_pool(
+        database_url,
+        min_size=0,
+        max_size=most,
+        timeout=_CONNECT_MAX_S,
+        init=take_role,
+        reset=_keep,
+        server_settings={
+            **settings,
+            "application_name": name,
+            "statement_timeout": str(round(timeout_s * 1000)),
+            "lock_timeout": str(round(timeout_s * 1000)),
+        },
+    ) as pool:
+        yield pool
+
+
+async def _keep(connection: "Connection") -> None:
+    """Leave a connection as it is when it goes back to its pool."""

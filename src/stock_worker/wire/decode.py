@@ -56,13 +56,16 @@ def decode(record: Record, topic: str) -> Entry:
         return Malformed(record, f"decoding met a bug: {type(bug).__name__}", Code.INTERNAL_ERROR)
 
 
-def command_of(document: object, topic: str, source: Source, now: datetime) -> Command | str:
+def command_of(
+    document: object, topic: str, source: Source, now: datetime, *, traceparent: str | None = None
+) -> Command | str:
     """Read a command that came by another entrance than Kafka, as its topic's message; a text says why it is none.
 
     `now` is when it happened, unless it says so itself.
     """
     timestamp_ms = int(now.timestamp() * 1000)
-    found = decode(Record(topic, 0, 0, timestamp_ms, None, orjson.dumps(document), ()), topic)
+    headers = () if traceparent is None else (("traceparent", traceparent.encode()),)
+    found = decode(Record(topic, 0, 0, timestamp_ms, None, orjson.dumps(document), headers), topic)
     if isinstance(found, Command):
         return replace(found, source=source, record=None)
     assert isinstance(found, Malformed), "the catalog comes by Kafka alone"

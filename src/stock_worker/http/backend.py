@@ -1,0 +1,78 @@
+"""What the routes stand on: the pool of readers, the writer, who reads tokens. Law: a reader sees the sites it is told.
+
+Each read is one transaction on one snapshot, as `stock_api`, with the sites of the token in `stock.sites`: a statement
+that forgets its site finds nothing of another's. What an operator or an admin changes goes by the worker's role.
+Source: contract section 7, last point.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from stock_worker.handle import Policy
+from stock_worker.http.problems import Problem
+from stock_worker.http.tokens import Verifier
+from stock_worker.http.writing import Writer
+from stock_worker.metrics import Metrics
+from stock_worker.settings import Settings
+from stock_worker.store.engine import API, WORKER, open_pool
+from stock_worker.store.steering.refused import Refused, Why
+
+if TYPE_CHECKING:
+    from asyncpg import Connection, Pool
+
+T = TypeVar("T")
+
+READERS: Final = 8
+_STEERERS: Final = 2
+_READ_MAX_S: Final = 15.0
+_STEER_MAX_S: Final = 15.0
+
+_CODES: Final = {Why.MALFORMED: "malformed", Why.NOT_FOUND: "not_found", Why.BUSY: "unavailable"}
+
+
+class Backend:
+    """Everything that a request may use, for as long as the process answers."""
+
+    def __init__(self, settings: Settings, metrics: Metrics, verifier: Verifier) -> None:
+        self.settings, self.metrics, self.verifier = settings, metrics, verifier
+        self.policy = Policy(topic_prefix=settings.topic_prefix, emit_applied=settings.emit_applied)
+        self.writer = Writer(settings.database_url, self.policy, metrics)
+        self._readers: Pool | None = None
+        self._steerers: Pool | None = None
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator["Backend"]:
+        """Open the pools and let the writer work for as long as the block runs. No server is asked yet."""
+        url = self.settings.database_url
+        async with (
+            open_pool(url, API, most=READERS, timeout_s=_READ_MAX_S, name="stock-worker api") as self._readers,
+            open_pool(url, WORKER, most=_STEERERS, timeout_s=_STEER_MAX_S, name="stock-worker api") as self._steerers,
+            self.writer.working(),
+        ):
+            yield self
+
+    @asynccontextmanager
+    async def reading(self, sites: Iterable[str]) -> AsyncIterator["Connection"]:
+        """Read on one snapshot what these sites have, and nothing else."""
+        assert self._readers is not None, "the backend is open"
+        async with (
+            self._readers.acquire() as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
+            await connection.execute("SELECT set_config('stock.sites', $1, true)", ",".join(sites))
+            yield connection
+
+    async def steer(self, work: Callable[["Connection"], Awaitable[T | Refused]]) -> T:
+        """Change what people steer, as the worker. Raises Problem where it is refused."""
+        assert self._steerers is not None, "the backend is open"
+        async with self._steerers.acquire() as connection:
+            done = await work(connection)
+        if isinstance(done, Refused):
+            raise Problem(_CODES.get(done.why, "conflict"), done.message, more={"why": done.why.value})
+        return done
+
+    async def answers(self) -> None:
+        """Ask the database for a sign of life, as a reader. Raises what asyncpg raises."""
+        async with self.reading(()) as connection:
+            await connection.fetchval("SELECT 1")

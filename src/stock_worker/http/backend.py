@@ -7,7 +7,8 @@ Source: contract section 7, last point.
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Final, TypeVar
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 from stock_worker.handle import Policy
 from stock_worker.http.problems import Problem
@@ -34,8 +35,15 @@ _CODES: Final = {Why.MALFORMED: "malformed", Why.NOT_FOUND: "not_found", Why.BUS
 class Backend:
     """Everything that a request may use, for as long as the process answers."""
 
-    def __init__(self, settings: Settings, metrics: Metrics, verifier: Verifier) -> None:
-        self.settings, self.metrics, self.verifier = settings, metrics, verifier
+    def __init__(
+        self,
+        settings: Settings,
+        metrics: Metrics,
+        verifier: Verifier,
+        *,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self.settings, self.metrics, self.verifier, self.clock = settings, metrics, verifier, clock
         self.policy = Policy(topic_prefix=settings.topic_prefix, emit_applied=settings.emit_applied)
         self.writer = Writer(settings.database_url, self.policy, metrics)
         self._readers: Pool | None = None
@@ -61,13 +69,13 @@ class Backend:
             connection.transaction(isolation="repeatable_read", readonly=True),
         ):
             await connection.execute("SELECT set_config('stock.sites', $1, true)", ",".join(sites))
-            yield connection
+            yield cast("Connection", connection)
 
     async def steer(self, work: Callable[["Connection"], Awaitable[T | Refused]]) -> T:
         """Change what people steer, as the worker. Raises Problem where it is refused."""
         assert self._steerers is not None, "the backend is open"
         async with self._steerers.acquire() as connection:
-            done = await work(connection)
+            done = await work(cast("Connection", connection))
         if isinstance(done, Refused):
             raise Problem(_CODES.get(done.why, "conflict"), done.message, more={"why": done.why.value})
         return done

@@ -97,7 +97,7 @@ async def _malformed(_request: Request, error: Exception) -> Response:
 
 async def _of_the_framework(_request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    codes = {status: code for code, (status, _) in reversed(TITLES.items())}
+    codes = {status: code for code, (status, _) in reversed(list(TITLES.items()))}
     code = codes.get(error.status_code, "malformed" if error.status_code < HTTPStatus.INTERNAL_SERVER_ERROR else "")
     return Problem(code or "internal_error", str(error.detail), headers=error.headers).response()
 

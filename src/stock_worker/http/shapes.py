@@ -7,10 +7,11 @@ documents. Money is decimal text, times are UTC. Source: contract section 7.
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any
+from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Id = str
+Id = UUID
 Money = Annotated[Decimal, Field(examples=["12.50"])]
 
 

@@ -65,7 +65,7 @@ class Keys(Protocol):
 class SharedKey:
     """One secret, known to who signs and who reads."""
 
-    algorithms = (SHARED,)
+    algorithms: tuple[str, ...] = (SHARED,)
 
     def __init__(self, secret: str) -> None:
         self._secret = secret
@@ -79,7 +79,7 @@ class SharedKey:
 class KeySet:
     """The public keys behind a URL (JWKS), read again when they are old and when a token names one that is new."""
 
-    algorithms = _PUBLIC
+    algorithms: tuple[str, ...] = _PUBLIC
 
     def __init__(
         self,

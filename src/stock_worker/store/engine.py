@@ -74,9 +74,7 @@ async def connect(
 
 
 @asynccontextmanager
-async def open_pool(
-    database_url: str, role: Role, *, most: int, timeout_s: float, name: str
-) -> AsyncIterator["Pool"]:
+async def open_pool(database_url: str, role: Role, *, most: int, timeout_s: float, name: str) -> AsyncIterator["Pool"]:
     """Keep up to `most` connections that act as `role`, for short work whose statements end within `timeout_s`.
 
     None is opened before it is needed. What is set inside a transaction ends with it, so nothing is reset in between.

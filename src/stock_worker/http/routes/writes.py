@@ -3,7 +3,6 @@
 200 with the outcome (also where nothing moved), 409 with the refusal, 422 where it is malformed. Contract section 7.
 """
 
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from fastapi import APIRouter, Request
@@ -56,8 +55,6 @@ async def restock(request: Request, books: Books, access: Writer, key: Key, body
     return await _write(request, books, access, RESTOCK, key, body)
 
 
-async def _write(
-    request: Request, books: Books, access: Access, topic: str, key: str, body: dict[str, Any]
-) -> Written:
-    command = read_command(request, access, topic, key, body, datetime.now(UTC))
+async def _write(request: Request, books: Books, access: Access, topic: str, key: str, body: dict[str, Any]) -> Written:
+    command = read_command(request, access, topic, key, body, books.clock())
     return Written.model_validate(answer_of(await books.writer.write(command)))

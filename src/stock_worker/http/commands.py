@@ -6,6 +6,7 @@ path, the header Idempotency-Key and the token, whatever the body has under thes
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
+from types import MappingProxyType
 from typing import Annotated, Any, Final
 
 import orjson
@@ -64,8 +65,8 @@ def read_command(
     return found
 
 
-def answer_of(told: Told) -> dict[str, Any]:
-    """Tell what became of a command. Raises Problem: refused, with the lines that failed."""
+def answer_of(told: Told, more: Mapping[str, Any] = MappingProxyType({})) -> dict[str, Any]:
+    """Tell what became of a command, and `more`. Raises Problem: refused, with the lines that failed."""
     if told.outcome.kind is OutcomeKind.CONFLICT:
         raise Problem(
             "refused",
@@ -82,6 +83,7 @@ def answer_of(told: Told) -> dict[str, Any]:
         "code": answer.code,
         "message": answer.message,
         "lines": answer.lines,
+        **more,
     }
     if answer.outcome in _FAILED:
         raise Problem("refused", answer.message or "the command is refused", more=document)

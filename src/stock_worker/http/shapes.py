@@ -97,6 +97,25 @@ class Written(Shape):
     rows: list[Movement]
 
 
+class LineResult(Shape):
+    """What became of one line of many. `error` says why it was refused, `code` says it to a program."""
+
+    line_id: str
+    product_id: Id
+    variant_id: Id | None
+    success: bool
+    code: str | None
+    error: str | None
+    rows: list[Movement]
+
+
+class WrittenInBulk(Written):
+    """What became of a command line by line. `success` is whether every line was booked."""
+
+    success: bool
+    results: list[LineResult]
+
+
 class ProblemDetails(Shape):
     """What is wrong (RFC 9457). `code` is for a program: the refusal's where a command is refused."""
 

@@ -9,9 +9,10 @@ from fastapi import APIRouter, Request
 
 from stock_worker.core.topics import RESTOCK, STOCK_ADJUSTMENT, STOCK_COUNT, STOCK_TRANSFER
 from stock_worker.http.access import Access, Books, Writer
+from stock_worker.http.bulk import bulk_answer_of, line_by_line
 from stock_worker.http.commands import Body, Key, answer_of, read_command
 from stock_worker.http.documents import command_body, problems
-from stock_worker.http.shapes import Written
+from stock_worker.http.shapes import Written, WrittenInBulk
 
 router = APIRouter(prefix="/sites/{site}", tags=["writes"], responses=problems("refused", "too_large"))
 
@@ -21,6 +22,14 @@ _ADJUSTMENT: Final = {
     "type": "damage",
     "reason": "water",
     "lines": [{"product_id": _PRODUCT, "quantity": 2}],
+}
+_BULK: Final = {
+    "type": "adjustment",
+    "reason": "stocktake",
+    "lines": [
+        {"product_id": _PRODUCT, "quantity": 4},
+        {"product_id": _PRODUCT, "quantity": -1, "reason": "broken"},
+    ],
 }
 _COUNT: Final = {"reason": "stocktake", "lines": [{"product_id": _PRODUCT, "counted": 12}]}
 _TRANSFER: Final = {
@@ -35,6 +44,17 @@ _RESTOCK: Final = {"lines": [{"product_id": _PRODUCT, "quantity": 40, "unit_cost
 async def adjust(request: Request, books: Books, access: Writer, key: Key, body: Body) -> Written:
     """Change stock by hand: adjustment (signed), damage, expired, sale, restock, return, reserved, unreserved."""
     return await _write(request, books, access, STOCK_ADJUSTMENT, key, body)
+
+
+@router.post("/adjustments/bulk", openapi_extra=command_body(STOCK_ADJUSTMENT, _BULK))
+async def adjust_many(request: Request, books: Books, access: Writer, key: Key, body: Body) -> WrittenInBulk:
+    """Change the stock of many items under one key, each line by itself unless `atomic` is true.
+
+    A line's reason is its own, else the common one. `results` says of each line, in order, what became of it.
+    """
+    command = read_command(request, access, STOCK_ADJUSTMENT, key, line_by_line(body), books.clock())
+    told = await books.writer.write(command)
+    return WrittenInBulk.model_validate(bulk_answer_of(command, told))
 
 
 @router.post("/counts", openapi_extra=command_body(STOCK_COUNT, _COUNT))

@@ -268,7 +268,7 @@ class LocationChange(Change):
 
 
 class NewLocation(LocationChange):
-    """A location to be made: active and last in priority unless said otherwise, with its id as the code if none is given."""
+    """A location to be made: active and last in priority unless said otherwise, its id as the code if none is given."""
 
     name: Words
 

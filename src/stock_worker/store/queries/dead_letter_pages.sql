@@ -19,4 +19,4 @@ SELECT count(*) FROM (
   WHERE ($1::uuid IS NULL OR site_id = $1) AND ($2::text IS NULL OR topic = $2) AND ($3::text IS NULL OR reason = $3)
     AND ($4::boolean IS NULL OR (settled_at IS NOT NULL) = $4)
   LIMIT $5
-) AS some;
+) AS counted;

@@ -78,9 +78,7 @@ async def jobs(api: Api) -> list[tuple]:
 async def test_without_a_rule_the_built_in_values_hold(api: Api, scope: str) -> None:
     told = await get(api, scope)
     assert (told["rule"], told["updated_at"]) == (None, None)
-    assert told["effective"] == {
-        name: {"value": value, "source": "built-in"} for name, value in BUILT_IN.items()
-    }
+    assert told["effective"] == {name: {"value": value, "source": "built-in"} for name, value in BUILT_IN.items()}
     assert told["site_id"] == SITE
     assert told["product_id"] == (None if scope == "site" else MUG)
     assert told["variant_id"] == (RED if scope == "variant" else None)
@@ -168,7 +166,9 @@ async def test_all_rules_are_listed_by_product_and_variant_the_sites_last(api: A
         await api.ask("PATCH", f"/alert-rules/products/{other}", json={"low_stock_threshold": 5})
     for scope in PATHS:
         await patch(api, scope, reorder_point=4)
-    expected = sorted([*((other, None) for other in others), (MUG, None), (MUG, RED)], key=lambda k: (k[0], k[1] is None))
+    expected = sorted(
+        [*((other, None) for other in others), (MUG, None), (MUG, RED)], key=lambda k: (k[0], k[1] is None)
+    )
     expected.append((None, None))
     pages = [(await api.get("/alert-rules", page=page, limit=3)).json() for page in (1, 2, 3, 4)]
     assert [page["pagination"] for page in pages] == [

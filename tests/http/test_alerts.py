@@ -1,4 +1,4 @@
-"""Contract section 7, alerts, and rule 10: what is low, with the threshold that makes it, and how an alert is dismissed."""
+"""Contract section 7, alerts, and rule 10: what is low, with the threshold that makes it, and how it is dismissed."""
 
 import itertools
 import json
@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
+import httpx
 import pytest
 import pytest_asyncio
 
@@ -33,7 +34,7 @@ def api(served: Api) -> OwnSite:
     return own_site(served)
 
 
-async def send(api: OwnSite, topic: str, key: str, ago: timedelta = timedelta(0), **fields: object) -> None:
+async def send(api: OwnSite, topic: str, key: str, fields: dict[str, Any], ago: timedelta = timedelta(0)) -> None:
     """Apply a message as the worker does, at some time ago."""
     value = json.dumps({"site_id": api.site_id, **fields}).encode()
     record = Record(topic, 0, next(OFFSETS), 1_772_366_400_000, key.encode(), value, ())
@@ -44,26 +45,27 @@ async def send(api: OwnSite, topic: str, key: str, ago: timedelta = timedelta(0)
     assert done.kind.value == "applied", done
 
 
-async def announce(api: OwnSite, number: int, **fields: object) -> None:
-    """Announce a product."""
-    key = f"{api.site_id}/{product(number)}/"
-    await send(api, PRODUCT_CHANGED, key, product_id=product(number), status="active", **fields)
+async def announce(api: OwnSite, number: int, variant: str | None = None, **fields: object) -> None:
+    """Announce a product or a variant."""
+    key = f"{api.site_id}/{product(number)}/{variant or ''}"
+    about = {"product_id": product(number), "variant_id": variant, "status": "active"}
+    await send(api, PRODUCT_CHANGED, key, about | fields)
 
 
 async def move(api: OwnSite, number: int, type_: str, quantity: int, days_ago: float, **line: object) -> None:
     """Move stock of a product some days ago."""
     lines = [{"product_id": product(number), "quantity": quantity, **line}]
-    reference = str(uuid4())
-    await send(api, STOCK_ADJUSTMENT, "", timedelta(days=days_ago), reference_id=reference, type=type_, lines=lines)
+    command = {"reference_id": str(uuid4()), "type": type_, "lines": lines}
+    await send(api, STOCK_ADJUSTMENT, "", command, timedelta(days=days_ago))
 
 
-async def alerts(api: OwnSite, **query: object) -> list[dict[str, Any]]:
+async def alerts(api: OwnSite, **query: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - parameters of any kind
     answer = await api.get("/alerts", bearer=api.token("viewer"), **query)
     assert answer.status_code == 200, answer.text
     return answer.json()["alerts"]
 
 
-async def numbers(api: OwnSite, **query: object) -> list[int]:
+async def numbers(api: OwnSite, **query: Any) -> list[int]:  # noqa: ANN401 - parameters of any kind
     """Which products are in the list, by number."""
     names = {product(number): number for number in range(20)}
     return [names[each["product_id"]] for each in await alerts(api, **query)]
@@ -115,8 +117,7 @@ async def test_what_is_ok_untracked_archived_or_never_moved_is_not_here(api: Own
     await fill(api)
     await announce(api, 3, name="Plate", track_inventory=False, revision=1)
     await announce(api, 7, name="Never moved", revision=1)
-    key = f"{api.site_id}/{product(4)}/"
-    await send(api, PRODUCT_CHANGED, key, product_id=product(4), name="Cup", status="archived", revision=1)
+    await announce(api, 4, name="Cup", status="archived", revision=1)
     assert await numbers(api) == [6, 5, 2]
     await announce(api, 3, name="Plate", track_inventory=True, revision=2)
     assert await numbers(api) == [6, 5, 3, 2]
@@ -133,11 +134,8 @@ async def test_a_rule_that_is_not_active_hides_no_level(api: OwnSite) -> None:
 
 
 async def test_an_alert_tells_what_the_catalog_and_the_books_say(api: OwnSite) -> None:
-    about = {"name": "Mug", "sku": "M-1", "image_url": "https://shop.test/mug.png", "revision": 1}
-    key = f"{api.site_id}/{product(1)}/{RED}"
-    await send(
-        api, PRODUCT_CHANGED, key, product_id=product(1), variant_id=RED, variant_name="Red", status="active", **about
-    )
+    about = {"name": "Mug", "variant_name": "Red", "sku": "M-1", "image_url": "https://shop.test/mug.png"}
+    await announce(api, 1, RED, revision=1, **about)
     await api.stock(1, 5, variant_id=RED)
     hold = {"type": "reserved", "lines": [{"product_id": product(1), "variant_id": RED, "quantity": 2}]}
     held = (await api.write("/adjustments", hold)).json()["rows"][0]
@@ -219,8 +217,8 @@ async def test_days_until_stockout(api: OwnSite, history: list[tuple[str, int, f
 # ---------------------------------------------------------------- dismissal
 
 
-async def dismiss(api: OwnSite, alert_id: str, **more: Any) -> Any:
-    return await api.ask("POST", f"/alerts/{alert_id}/dismissal", **more)
+async def dismiss(api: OwnSite, alert_id: str, bearer: str | None = "") -> httpx.Response:
+    return await api.ask("POST", f"/alerts/{alert_id}/dismissal", bearer=bearer)
 
 
 async def test_dismissing_hides_one_stay_and_the_first_who_did_stays(api: OwnSite) -> None:

@@ -73,7 +73,7 @@ async def patch(api: OwnSite, location_id: str, **given: object) -> dict[str, An
     return answer.json()
 
 
-async def listed(api: OwnSite, **query: object) -> list[str]:
+async def listed(api: OwnSite, **query: Any) -> list[str]:  # noqa: ANN401 - parameters of any kind
     answer = await api.get("/locations", bearer=api.token("viewer"), **query)
     assert answer.status_code == 200, answer.text
     return [each["code"] for each in answer.json()["locations"]]
@@ -106,8 +106,8 @@ async def test_locations_are_listed_in_the_order_in_which_they_serve(api: OwnSit
 async def test_what_is_no_location(api: OwnSite, location_id: str, status: int) -> None:
     assert (await api.get(f"/locations/{location_id}")).status_code == status
     for method, path in (("PATCH", ""), ("DELETE", ""), ("POST", "/restoration")):
-        body = {"json": {"name": "x"}} if method == "PATCH" else {}
-        answer = await api.ask(method, f"/locations/{location_id}{path}", **body)
+        body = {"name": "x"} if method == "PATCH" else None
+        answer = await api.ask(method, f"/locations/{location_id}{path}", json=body)
         assert answer.status_code == status, answer.text
 
 
@@ -169,7 +169,7 @@ async def test_two_that_change_different_fields_at_once_lose_nothing(api: OwnSit
 
 async def refused(api: OwnSite, method: str, path: str, **body: object) -> str:
     """Why something is a conflict."""
-    answer = await api.ask(method, path, **({"json": body} if body else {}))
+    answer = await api.ask(method, path, json=body or None)
     assert (answer.status_code, answer.json()["code"]) == (409, "conflict"), answer.text
     return answer.json()["why"]
 

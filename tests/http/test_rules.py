@@ -1,11 +1,14 @@
 """Contract section 7, alert rules: own values, what holds and who says so; rule 10: items are evaluated again."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
-from tests.http.running import OTHER, SITE, Api, product, token
+from tests.http.own_site import OwnSite, own_site
+from tests.http.running import Api, product, serving, token
 
 MUG, RED = product(1), product(101)
 PATHS = {
@@ -52,41 +55,53 @@ UNFIT = {
 }
 
 
-async def get(api: Api, scope: str) -> dict[str, Any]:
-    answer = await api.get(PATHS[scope], bearer=token("viewer"))
+@pytest_asyncio.fixture(scope="module")
+async def served(module_database: str) -> AsyncIterator[Api]:
+    async with serving(module_database) as api:
+        yield api
+
+
+@pytest.fixture
+def api(served: Api) -> OwnSite:
+    """The API, and a site of which nothing is known."""
+    return own_site(served)
+
+
+async def get(api: OwnSite, scope: str) -> dict[str, Any]:
+    answer = await api.get(PATHS[scope], bearer=api.token("viewer"))
     assert answer.status_code == 200, answer.text
     return answer.json()
 
 
-async def patch(api: Api, scope: str, **given: object) -> dict[str, Any]:
+async def patch(api: OwnSite, scope: str, **given: object) -> dict[str, Any]:
     answer = await api.ask("PATCH", PATHS[scope], json=given)
     assert answer.status_code == 200, answer.text
     return answer.json()
 
 
-async def jobs(api: Api) -> list[tuple]:
+async def jobs(api: OwnSite) -> list[tuple]:
     """What waits to be evaluated again: product, variant, and whether the backorder limit changed."""
-    async with api.backend.reading([SITE]) as connection:
+    async with api.backend.reading([api.site_id]) as connection:
         rows = await connection.fetch(
             "SELECT product_id, variant_id, limit_changed FROM stock.reevaluations WHERE site_id = $1 ORDER BY job_id",
-            SITE,
+            api.site_id,
         )
     return [(row[0] and str(row[0]), row[1] and str(row[1]), row[2]) for row in rows]
 
 
 @pytest.mark.parametrize("scope", PATHS)
-async def test_without_a_rule_the_built_in_values_hold(api: Api, scope: str) -> None:
+async def test_without_a_rule_the_built_in_values_hold(api: OwnSite, scope: str) -> None:
     told = await get(api, scope)
     assert (told["rule"], told["updated_at"]) == (None, None)
     assert told["effective"] == {name: {"value": value, "source": "built-in"} for name, value in BUILT_IN.items()}
-    assert told["site_id"] == SITE
+    assert told["site_id"] == api.site_id
     assert told["product_id"] == (None if scope == "site" else MUG)
     assert told["variant_id"] == (RED if scope == "variant" else None)
 
 
 @pytest.mark.parametrize("scope", PATHS)
 @pytest.mark.parametrize("name", BUILT_IN)
-async def test_each_field_is_set_alone_and_null_inherits(api: Api, scope: str, name: str) -> None:
+async def test_each_field_is_set_alone_and_null_inherits(api: OwnSite, scope: str, name: str) -> None:
     told = await patch(api, scope, **{name: FIT[name]})
     assert told["rule"] == NOTHING | {name: FIT[name]}
     assert told["effective"][name] == {"value": FIT[name], "source": scope}
@@ -97,7 +112,7 @@ async def test_each_field_is_set_alone_and_null_inherits(api: Api, scope: str, n
 
 
 @pytest.mark.parametrize("name", BUILT_IN)
-async def test_what_does_not_fit_changes_nothing(api: Api, name: str) -> None:
+async def test_what_does_not_fit_changes_nothing(api: OwnSite, name: str) -> None:
     others = {other: value for other, value in FIT.items() if other != name}
     answer = await api.ask("PATCH", PATHS["product"], json={**others, name: UNFIT[name]})
     assert (answer.status_code, answer.json()["code"], name in answer.json()["detail"]) == (422, "malformed", True)
@@ -106,12 +121,12 @@ async def test_what_does_not_fit_changes_nothing(api: Api, name: str) -> None:
 
 
 @pytest.mark.parametrize("body", [{"low_threshold": 5}, [], None, "five"])
-async def test_a_body_that_is_no_rule_is_422(api: Api, body: object) -> None:
+async def test_a_body_that_is_no_rule_is_422(api: OwnSite, body: object) -> None:
     answer = await api.ask("PATCH", PATHS["site"], json=body)
     assert (answer.status_code, answer.json()["code"]) == (422, "malformed")
 
 
-async def test_each_field_comes_from_the_nearest_that_says_it(api: Api) -> None:
+async def test_each_field_comes_from_the_nearest_that_says_it(api: OwnSite) -> None:
     settings = {"default_low_threshold": 50, "default_critical_threshold": 30, "default_out_threshold": 20}
     await api.ask("PATCH", "/settings", json=settings)
     await patch(api, "site", critical_stock_threshold=6, backorder_limit=7)
@@ -142,7 +157,7 @@ async def test_each_field_comes_from_the_nearest_that_says_it(api: Api) -> None:
     ],
 )
 async def test_a_change_that_may_change_a_level_leaves_a_job(
-    api: Api, scope: str, given: dict, left: list[tuple]
+    api: OwnSite, scope: str, given: dict, left: list[tuple]
 ) -> None:
     await patch(api, scope, **given)
     await patch(api, scope, **given)
@@ -150,7 +165,7 @@ async def test_a_change_that_may_change_a_level_leaves_a_job(
 
 
 @pytest.mark.parametrize("scope", PATHS)
-async def test_a_rule_that_is_removed_inherits_everything(api: Api, scope: str) -> None:
+async def test_a_rule_that_is_removed_inherits_everything(api: OwnSite, scope: str) -> None:
     await patch(api, scope, low_stock_threshold=5)
     answer = await api.ask("DELETE", PATHS[scope])
     assert answer.status_code == 200
@@ -160,13 +175,14 @@ async def test_a_rule_that_is_removed_inherits_everything(api: Api, scope: str) 
     assert (again.status_code, again.json()["code"]) == (404, "not_found")
 
 
-async def test_all_rules_are_listed_by_product_and_variant_the_sites_last(api: Api) -> None:
+async def test_all_rules_are_listed_by_product_and_variant_the_sites_last(api: OwnSite) -> None:
     others = sorted(product(number) for number in range(2, 6))
     for other in others:
         await api.ask("PATCH", f"/alert-rules/products/{other}", json={"low_stock_threshold": 5})
     for scope in PATHS:
         await patch(api, scope, reorder_point=4)
-    expected = sorted(
+    expected: list[tuple[str | None, str | None]] = []
+    expected += sorted(
         [*((other, None) for other in others), (MUG, None), (MUG, RED)], key=lambda k: (k[0], k[1] is None)
     )
     expected.append((None, None))
@@ -183,35 +199,35 @@ async def test_all_rules_are_listed_by_product_and_variant_the_sites_last(api: A
 
 
 @pytest.mark.parametrize("query", [{"page": 0}, {"limit": 201}, {"limit": "x"}, {"product_id": "x"}, {"page": 10**30}])
-async def test_a_query_that_does_not_fit_is_422(api: Api, query: dict) -> None:
+async def test_a_query_that_does_not_fit_is_422(api: OwnSite, query: dict) -> None:
     assert (await api.get("/alert-rules", **query)).status_code == 422
 
 
-async def test_two_that_change_different_fields_at_once_lose_nothing(api: Api) -> None:
+async def test_two_that_change_different_fields_at_once_lose_nothing(api: OwnSite) -> None:
     await asyncio.gather(*(patch(api, "product", **{name: value}) for name, value in FIT.items()))
     assert (await get(api, "product"))["rule"] == FIT
 
 
 @pytest.mark.parametrize("scope", PATHS)
-@pytest.mark.parametrize(
-    ("method", "bearer", "site", "status"),
-    [
-        ("GET", None, SITE, 401),
-        ("GET", token("viewer"), OTHER, 403),
-        ("PATCH", token("viewer"), SITE, 403),
-        ("PATCH", token(), OTHER, 403),
-        ("PATCH", token("platform_admin", ()), OTHER, 200),
-        ("DELETE", token("viewer"), SITE, 403),
-        ("DELETE", token(), OTHER, 403),
-    ],
-)
-async def test_who_may(api: Api, scope: str, method: str, bearer: str | None, site: str, status: int) -> None:
-    body = {"json": {}} if method == "PATCH" else {}
-    assert (await api.ask(method, PATHS[scope], bearer=bearer, site=site, **body)).status_code == status
+async def test_who_may(api: OwnSite, scope: str) -> None:
+    stranger = token("org_admin", (own_site(api).site_id,))
+    for bearer, reads, changes in (
+        (None, 401, 401),
+        (stranger, 403, 403),
+        (api.token("viewer"), 200, 403),
+        (api.token("org_admin"), 200, 200),
+        (token("platform_admin", ()), 200, 200),
+    ):
+        assert (await api.get(PATHS[scope], bearer=bearer)).status_code == reads
+        assert (await api.get("/alert-rules", bearer=bearer)).status_code == reads
+        assert (await api.ask("PATCH", PATHS[scope], bearer=bearer, json={})).status_code == changes
+        deleted = (await api.ask("DELETE", PATHS[scope], bearer=bearer)).status_code
+        assert deleted == (404 if changes == 200 else changes)
 
 
-async def test_a_rule_of_one_site_is_no_other_sites(api: Api) -> None:
-    await patch(api, "product", low_stock_threshold=5)
-    both = token("viewer", (SITE, OTHER))
-    assert (await api.get(PATHS["product"], bearer=both, site=OTHER)).json()["rule"] is None
-    assert (await api.get("/alert-rules", bearer=both, site=OTHER)).json()["rules"] == []
+async def test_a_rule_of_one_site_is_no_other_sites(api: OwnSite) -> None:
+    other = own_site(api)
+    await patch(other, "product", low_stock_threshold=5)
+    both = token("viewer", (api.site_id, other.site_id))
+    assert (await api.get(PATHS["product"], bearer=both)).json()["rule"] is None
+    assert (await api.get("/alert-rules", bearer=both)).json()["rules"] == []

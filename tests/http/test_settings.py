@@ -1,10 +1,13 @@
 """Contract section 7, settings: the admin's names, each with its default, what fits it and what does not."""
 
 import asyncio
+from collections.abc import AsyncIterator
 
 import pytest
+import pytest_asyncio
 
-from tests.http.running import OTHER, SITE, Api, token
+from tests.http.own_site import OwnSite, own_site
+from tests.http.running import Api, serving, token
 
 DEFAULTS = {
     "default_low_threshold": 10,
@@ -50,25 +53,37 @@ UNFIT = {
 }
 
 
-async def patch(api: Api, **given: object) -> dict:
+@pytest_asyncio.fixture(scope="module")
+async def served(module_database: str) -> AsyncIterator[Api]:
+    async with serving(module_database) as api:
+        yield api
+
+
+@pytest.fixture
+def api(served: Api) -> OwnSite:
+    """The API, and a site of which nothing is known."""
+    return own_site(served)
+
+
+async def patch(api: OwnSite, **given: object) -> dict:
     answer = await api.ask("PATCH", "/settings", json=given)
     assert answer.status_code == 200, answer.text
     return answer.json()
 
 
-async def jobs(api: Api) -> int:
+async def jobs(api: OwnSite) -> int:
     """How many re-evaluations of the site wait for the sweeper."""
-    async with api.backend.reading([SITE]) as connection:
-        return await connection.fetchval("SELECT count(*) FROM stock.reevaluations WHERE site_id = $1", SITE)
+    async with api.backend.reading([api.site_id]) as connection:
+        return await connection.fetchval("SELECT count(*) FROM stock.reevaluations WHERE site_id = $1", api.site_id)
 
 
-async def test_a_site_that_set_nothing_is_told_what_holds(api: Api) -> None:
-    answer = await api.get("/settings", bearer=token("viewer"))
+async def test_a_site_that_set_nothing_is_told_what_holds(api: OwnSite) -> None:
+    answer = await api.get("/settings", bearer=api.token("viewer"))
     assert (answer.status_code, answer.json()) == (200, DEFAULTS)
 
 
 @pytest.mark.parametrize("name", DEFAULTS)
-async def test_each_field_is_set_alone_and_null_goes_back(api: Api, name: str) -> None:
+async def test_each_field_is_set_alone_and_null_goes_back(api: OwnSite, name: str) -> None:
     assert await patch(api, **{name: FIT[name]}) == DEFAULTS | {name: FIT[name]}
     assert (await api.get("/settings")).json() == DEFAULTS | {name: FIT[name]}
     assert await patch(api) == DEFAULTS | {name: FIT[name]}, "what is absent stays"
@@ -76,7 +91,7 @@ async def test_each_field_is_set_alone_and_null_goes_back(api: Api, name: str) -
 
 
 @pytest.mark.parametrize("name", DEFAULTS)
-async def test_what_does_not_fit_changes_nothing(api: Api, name: str) -> None:
+async def test_what_does_not_fit_changes_nothing(api: OwnSite, name: str) -> None:
     others = {other: value for other, value in FIT.items() if other != name}
     answer = await api.ask("PATCH", "/settings", json={**others, name: UNFIT[name]})
     assert (answer.status_code, answer.json()["code"]) == (422, "malformed")
@@ -102,13 +117,13 @@ async def test_what_does_not_fit_changes_nothing(api: Api, name: str) -> None:
         b"",
     ],
 )
-async def test_a_body_that_is_no_change_is_422(api: Api, body: bytes) -> None:
+async def test_a_body_that_is_no_change_is_422(api: OwnSite, body: bytes) -> None:
     answer = await api.ask("PATCH", "/settings", content=body, headers={"Content-Type": "application/json"})
     assert (answer.status_code, answer.json()["code"]) == (422, "malformed"), answer.text
     assert (await api.get("/settings")).json() == DEFAULTS
 
 
-async def test_a_threshold_that_changes_leaves_a_job_and_nothing_else_does(api: Api) -> None:
+async def test_a_threshold_that_changes_leaves_a_job_and_nothing_else_does(api: OwnSite) -> None:
     await patch(api, timezone="Europe/Paris", email_frequency="weekly")
     assert await jobs(api) == 0
     await patch(api, default_low_threshold=20)
@@ -117,29 +132,26 @@ async def test_a_threshold_that_changes_leaves_a_job_and_nothing_else_does(api: 
     assert await jobs(api) == 1, "nothing changed"
 
 
-async def test_two_that_change_different_fields_at_once_lose_nothing(api: Api) -> None:
+async def test_two_that_change_different_fields_at_once_lose_nothing(api: OwnSite) -> None:
     await asyncio.gather(*(patch(api, **{name: value}) for name, value in FIT.items()))
     assert (await api.get("/settings")).json() == FIT
 
 
-@pytest.mark.parametrize(
-    ("method", "bearer", "site", "status"),
-    [
-        ("GET", None, SITE, 401),
-        ("GET", token("viewer"), SITE, 200),
-        ("GET", token("viewer"), OTHER, 403),
-        ("PATCH", token("viewer"), SITE, 403),
-        ("PATCH", token(), SITE, 200),
-        ("PATCH", token(), OTHER, 403),
-        ("PATCH", token("platform_admin", ()), OTHER, 200),
-    ],
-)
-async def test_who_may(api: Api, method: str, bearer: str | None, site: str, status: int) -> None:
-    body = {"json": {"mode": "reserve"}} if method == "PATCH" else {}
-    assert (await api.ask(method, "/settings", bearer=bearer, site=site, **body)).status_code == status
+async def test_who_may(api: OwnSite) -> None:
+    stranger = token("org_admin", (own_site(api).site_id,))
+    for bearer, reads, changes in (
+        (None, 401, 401),
+        (stranger, 403, 403),
+        (api.token("viewer"), 200, 403),
+        (api.token("org_admin"), 200, 200),
+        (token("platform_admin", ()), 200, 200),
+    ):
+        assert (await api.get("/settings", bearer=bearer)).status_code == reads
+        assert (await api.ask("PATCH", "/settings", bearer=bearer, json={})).status_code == changes
 
 
-async def test_what_one_site_sets_holds_for_no_other(api: Api) -> None:
-    await patch(api, mode="reserve")
-    both = token("viewer", (SITE, OTHER))
-    assert (await api.get("/settings", bearer=both, site=OTHER)).json() == DEFAULTS
+async def test_what_one_site_sets_holds_for_no_other(api: OwnSite) -> None:
+    other = own_site(api)
+    await patch(other, mode="reserve")
+    both = token("viewer", (api.site_id, other.site_id))
+    assert (await api.get("/settings", bearer=both)).json() == DEFAULTS

@@ -80,7 +80,7 @@ async def list_letters(
 ) -> list[Entry]:
     """Give the newest letters that pass the filters, the newest first."""
     rows = await connection.fetch(SQL["letters"], since, topics, reason, settled_too, limit)
-    return [_entry(row) for row in rows]
+    return [entry_of(row) for row in rows]
 
 
 async def find(
@@ -88,7 +88,7 @@ async def find(
 ) -> list[Letter]:
     """Give the letters of one place in any of these topics: none, one, or one for each life that the topic had."""
     rows = await connection.fetch(SQL["letter"], topics, partition, offset, timestamp_ms)
-    return [Letter(_entry(row), record_of(row)) for row in rows]
+    return [Letter(entry_of(row), record_of(row)) for row in rows]
 
 
 @asynccontextmanager
@@ -110,7 +110,8 @@ async def known_references(connection: "Connection", reference: Reference, ids: 
     return {row["id"]: Known(row["fingerprint"], row["outcome"]) for row in rows}
 
 
-def _entry(row: "Row") -> Entry:
+def entry_of(row: "Row") -> Entry:
+    """Read a row of a list of letters."""
     return Entry(
         Position(row["topic"], row["partition"], row["offset"], row["timestamp_ms"]),
         row["recorded_at"],

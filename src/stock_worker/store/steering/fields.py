@@ -17,8 +17,8 @@ from stock_worker.store.steering.refused import Refused, Why
 NAME_MAX: Final = 500
 CODE_MAX: Final = 128
 TEXT_MAX: Final = 2_000
-_ADDRESS_MAX: Final = 320
-_RECIPIENTS_MAX: Final = 100
+ADDRESS_MAX: Final = 320
+RECIPIENTS_MAX: Final = 100
 
 _ADDRESS: Final = re.compile(r"[^@\s]+@[^@\s]+")
 _CURRENCY: Final = re.compile(r"[A-Z]{3}")
@@ -118,13 +118,13 @@ def _text(value: object, most: int) -> str | None:
 
 
 def _address(value: object) -> str | None:
-    fits = _text(value, _ADDRESS_MAX) is None and _ADDRESS.fullmatch(str(value))
+    fits = _text(value, ADDRESS_MAX) is None and _ADDRESS.fullmatch(str(value))
     return None if fits else "must be an email address"
 
 
 def _addresses(value: object) -> str | None:
-    if not isinstance(value, list) or len(value) > _RECIPIENTS_MAX:
-        return f"must be a list of at most {_RECIPIENTS_MAX} email addresses"
+    if not isinstance(value, list) or len(value) > RECIPIENTS_MAX:
+        return f"must be a list of at most {RECIPIENTS_MAX} email addresses"
     wrong = next((each for each in value if _address(each)), None)
     return None if wrong is None else "must be a list of email addresses, and one of them is none"
 

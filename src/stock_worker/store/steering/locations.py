@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from asyncpg import Record as Row
 
 SQL: Final = statements("locations")
-_PRIORITY_MAX: Final = 10**9
+PRIORITY_MAX: Final = 10**9
 _BUILT_IN_NAME: Final = "Default"
 
 
@@ -68,7 +68,7 @@ FIELDS: Final[Mapping[str, Field]] = {
     "contact_name": text(NAME_MAX),
     "contact_email": address(),
     "contact_phone": text(NAME_MAX),
-    "fulfillment_priority": integer(-_PRIORITY_MAX, _PRIORITY_MAX, clears=False),
+    "fulfillment_priority": integer(-PRIORITY_MAX, PRIORITY_MAX, clears=False),
     "is_default": boolean(clears=False),
     "is_active": boolean(clears=False),
 }

@@ -1,0 +1,49 @@
+"""Alerts, and their dismissal. Law: dismissing hides one stay at one level; the next one is told again.
+
+Source: contract rule 10 and section 7 (`…/alerts`).
+"""
+
+from typing import Annotated, Final, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Path, Query
+
+from stock_worker.http.access import Books, Reader, Writer
+from stock_worker.http.documents import problems
+from stock_worker.http.pages import Paged
+from stock_worker.http.shapes_steering import Alerts, Dismissed
+from stock_worker.store.reads.alerts import Filters, read_alerts
+from stock_worker.store.steering.alerts import dismiss
+from stock_worker.store.steering.fields import NAME_MAX
+
+router = APIRouter(prefix="/sites/{site}/alerts", tags=["alerts"])
+
+_DISMISSED: Final = {"false": False, "true": True, "all": None}
+
+Level = Annotated[
+    Literal["all", "low", "critical", "out"], Query(description="Exactly this level; all is every one but ok.")
+]
+Dismissal = Annotated[
+    Literal["false", "true", "all"], Query(description="Those that are not dismissed, those that are, or both.")
+]
+
+
+@router.get("", responses=problems())
+async def list_alerts(
+    books: Books, access: Reader, page: Paged, level: Level = "all", dismissed: Dismissal = "false"
+) -> Alerts:
+    """List the items that are low, critical or out, the worst first."""
+    filters = Filters(None if level == "all" else level, _DISMISSED[dismissed])
+    async with books.reading(access.sites) as connection:
+        alerts, total = await read_alerts(connection, access.site_id, filters, limit=page.limit, offset=page.offset)
+    return Alerts.model_validate({"alerts": alerts, "pagination": page.of(total)})
+
+
+@router.post("/{alert_id}/dismissal", responses=problems("not_found", "conflict"))
+async def dismiss_alert(
+    books: Books, access: Writer, alert_id: Annotated[UUID, Path(description="One stay at one level.")]
+) -> Dismissed:
+    """Dismiss the alert that an item is at. 409 where that stay is over: there is another alert, or none, by now."""
+    by = access.principal.name[:NAME_MAX]
+    done = await books.steer(lambda connection: dismiss(connection, access.site_id, str(alert_id), by))
+    return Dismissed.model_validate(done)

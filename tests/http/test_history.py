@@ -28,6 +28,7 @@ async def walk(api: Api, *, start: str | None = None, **query: Any) -> list[dict
         cursor = answer.json()["next_cursor"]
         if cursor is None:
             return rows
+        assert len(rows) < 1_000, "the walk does not end"
 
 
 def keys(rows: Sequence[dict[str, Any]]) -> list[tuple[str, int]]:

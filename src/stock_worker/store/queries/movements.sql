@@ -27,15 +27,18 @@ WHERE o.site_id = $1 AND o.order_id = $2;
 SELECT movements FROM stock.references WHERE site_id = $1 AND type = $2 AND id = $3;
 
 -- name: versions_before
--- How many rows items have from before a moment each, found by halving, since an item's time never goes back. Index:
--- movements_pkey.
+-- How many rows items have from before a moment each, found by halving, since an item's time never goes back. The LIMIT
+-- keeps each step a lookup: as a plain join the planner reads the whole ledger instead. Index: movements_pkey.
 WITH RECURSIVE search(item_id, low, high, moment) AS (
   SELECT item_id, 0::bigint, version, moment
   FROM unnest($1::bigint[], $2::bigint[], $3::timestamptz[]) AS k (item_id, version, moment)
   UNION ALL
   SELECT s.item_id, CASE WHEN m.recorded_at < s.moment THEN m.version ELSE s.low END,
          CASE WHEN m.recorded_at < s.moment THEN s.high ELSE m.version - 1 END, s.moment
-  FROM search s JOIN stock.movements m ON m.item_id = s.item_id AND m.version = (s.low + s.high + 1) / 2
+  FROM search s CROSS JOIN LATERAL (
+    SELECT m.recorded_at, m.version FROM stock.movements m
+    WHERE m.item_id = s.item_id AND m.version = (s.low + s.high + 1) / 2 LIMIT 1
+  ) m
   WHERE s.low < s.high
 )
 SELECT item_id, low AS versions FROM search WHERE low = high;

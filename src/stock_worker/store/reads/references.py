@@ -39,7 +39,7 @@ async def read_answers(connection: "Connection", asked: Collection[Reference]) -
     """Give what became of these references; one that is not known is left out."""
     columns = [each.site_id for each in asked], [each.type for each in asked], [each.id for each in asked]
     found = await connection.fetch(SQL["references_known"], *columns)
-    positions = {position for row in found for position in _positions(row)}
+    positions = {position for row in found for position in movements.as_positions(row["movements"])}
     rows = await movements.at_positions(connection, positions)
     return {(answer := _answer(row, rows)).reference: answer for row in found}
 
@@ -52,13 +52,8 @@ def _answer(row: "Row", rows: Mapping[movements.Position, movements.Told]) -> An
         row["code"],
         refused["message"],
         tuple(refused["lines"]),
-        tuple(rows[position] for position in _positions(row)),
+        tuple(rows[position] for position in movements.as_positions(row["movements"])),
         row["order_id"],
         movements.told_source(row),
         row["decided_at"],
     )
-
-
-def _positions(row: "Row") -> list[movements.Position]:
-    pairs = row["movements"]
-    return list(zip(pairs[::2], pairs[1::2], strict=True))

@@ -1,0 +1,65 @@
+"""Reports as CSV (RFC 4180). Law: no cell is a formula, and numbers stay numbers.
+
+A spreadsheet takes a text that begins with = + - @ tab or CR for a formula; such a text gets a leading apostrophe. Rows
+are sent as they are read; the first are read before anything is sent, so that a fault then still is a problem.
+"""
+
+import csv
+import io
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, Final, Literal
+
+from fastapi import Request
+from starlette.responses import StreamingResponse
+
+MEDIA_TYPE: Final = "text/csv"
+FORMULAS: Final = ("=", "+", "-", "@", "\t", "\r")
+
+Format = Literal["json", "csv"]
+Rows = Iterable[Mapping[str, Any]]
+
+
+def is_wanted(request: Request, format_: Format | None) -> bool:
+    """Say whether an answer is to be CSV: the parameter decides, else what the request accepts."""
+    if format_ is not None:
+        return format_ == "csv"
+    return MEDIA_TYPE in request.headers.get("accept", "").lower()
+
+
+async def answer(name: str, columns: Sequence[str], parts: AsyncIterator[Rows]) -> StreamingResponse:
+    """Answer with a file of this name: a line of columns, then the rows, part by part."""
+    first = await anext(parts, ())
+
+    async def lines() -> AsyncIterator[str]:
+        yield _lines(columns, [dict(zip(columns, columns, strict=True))])
+        yield _lines(columns, first)
+        async for rows in parts:
+            yield _lines(columns, rows)
+
+    headers = {"Content-Disposition": f'attachment; filename="{name}.csv"'}
+    return StreamingResponse(lines(), media_type=f"{MEDIA_TYPE}; charset=utf-8", headers=headers)
+
+
+def cell(value: object) -> object:
+    """Write a value so that a spreadsheet reads it as what it is."""
+    match value:
+        case bool():
+            return str(value).lower()
+        case None | int() | float():
+            return value
+        case Decimal():
+            return format(value, "f")
+        case datetime():
+            return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+        case _:
+            text = str(value)
+            return f"'{text}" if text.startswith(FORMULAS) else text
+
+
+def _lines(columns: Sequence[str], rows: Rows) -> str:
+    written = io.StringIO()
+    writer = csv.writer(written, lineterminator="\r\n")
+    writer.writerows([cell(row[name]) for name in columns] for row in rows)
+    return written.getvalue()

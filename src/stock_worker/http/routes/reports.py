@@ -15,11 +15,12 @@ from stock_worker.core.model import MAX_COUNTER, Level
 from stock_worker.http import spreadsheet
 from stock_worker.http.access import Access, Books, Reader
 from stock_worker.http.backend import Backend
-from stock_worker.http.documents import problems
+from stock_worker.http.documents import Responses, problems
 from stock_worker.http.parameters import DayOrInstant, Instant, Paged
 from stock_worker.http.problems import Problem
 from stock_worker.http.routes.items import ItemsAsked, told
 from stock_worker.http.shapes import Shape
+from stock_worker.http.shapes_items import ReportItem
 from stock_worker.http.shapes_reports import (
     AlertedProduct,
     AlertedProducts,
@@ -28,7 +29,6 @@ from stock_worker.http.shapes_reports import (
     InventoryReport,
     ReorderLine,
     ReorderReport,
-    ReportItem,
     StockMovementReport,
     StockValuation,
 )
@@ -39,7 +39,7 @@ from stock_worker.store.reads.items import Order, Slice, State, Wanted
 if TYPE_CHECKING:
     from asyncpg import Connection
 
-_CSV: Final = {200: {"content": {spreadsheet.MEDIA_TYPE: {"schema": {"type": "string"}}}}}
+_CSV: Final[Responses] = {200: {"content": {spreadsheet.MEDIA_TYPE: {"schema": {"type": "string"}}}}}
 _AT_ONCE: Final = 1_000
 """Items that are read together for a file."""
 

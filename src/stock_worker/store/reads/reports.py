@@ -6,7 +6,7 @@ Reserved, unreserved and transfer are shown but no flow. Source: contract sectio
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -138,11 +138,5 @@ def _moment(value: date | datetime, zone: ZoneInfo) -> datetime:
 
 def _day_at(moment: datetime, zone: ZoneInfo) -> date | None:
     """The site's day that begins at a moment, if one does."""
-    if (
-        not datetime.min.replace(tzinfo=UTC) + timedelta(days=2)
-        < moment
-        < datetime.max.replace(tzinfo=UTC) - timedelta(days=2)
-    ):
-        return None
     day = moment.astimezone(zone).date()
     return day if _moment(day, zone) == moment else None

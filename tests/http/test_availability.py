@@ -6,7 +6,7 @@ from tests.http.booking import Books, variant
 from tests.http.running import OTHER, SITE, Api, product, token
 
 
-async def ask(api: Api, *keys: tuple[int, int | None], **more: Any) -> list[dict]:
+async def ask(api: Api, *keys: tuple[int, int | None], **more: Any) -> list[dict]:  # noqa: ANN401 - who asks, and where
     items = [{"product_id": product(one), "variant_id": two and variant(two)} for one, two in keys]
     answer = await api.ask("POST", "/availability", json={"items": items}, **more)
     assert answer.status_code == 200, answer.text

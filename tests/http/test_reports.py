@@ -1,5 +1,6 @@
 """Contract section 7, `…/reports`: each against a computation of the test's own, from rows of the ledger."""
 
+import asyncio
 import csv
 import io
 import random
@@ -12,6 +13,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from stock_worker.http.app import BASE, create_app
+from stock_worker.http.backend import READERS
+from stock_worker.http.routes import reports
 from stock_worker.http.spreadsheet import cell
 from tests.http.booking import NOON, Books, place, variant
 from tests.http.running import OTHER, SITE, Api, product, token
@@ -210,6 +214,7 @@ async def a_moving_site(books: Books, around: date) -> None:
     at = midnight - 30 * HOUR
     for number in range(13):
         await books.restock(number, 500, at, location_id=place(0))
+    await books.restock(0, 1, at, location_id=place(1))
     while at < midnight + 60 * HOUR:
         number, units = draw.randint(0, 12), draw.randint(1, 5)
         kind = draw.choice(["restock", "damage", "expired", "sale", "return", "reserved", "unreserved", "adjustment"])
@@ -467,6 +472,40 @@ async def test_an_empty_file_has_its_columns(api: Api) -> None:
     assert answer.headers["content-disposition"] == 'attachment; filename="out-of-stock.csv"'
 
 
+async def test_who_leaves_in_the_middle_of_a_file_leaves_nothing_open(
+    api: Api, books: Books, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reports, "_AT_ONCE", 5)
+    for number in range(60):
+        await books.announce(number)
+    app = create_app(api.backend, api.metrics)
+    path = f"{BASE}/sites/{SITE}/reports/inventory"
+    headers = [(b"authorization", f"Bearer {token()}".encode()), (b"accept", b"text/csv")]
+    scope = {"type": "http", "method": "GET", "path": path, "query_string": b"", "headers": headers}
+    for sent_before in [*range(READERS), *range(READERS)]:
+        sent: list[object] = []
+        is_gone = asyncio.Event()
+
+        async def receive() -> dict[str, object]:
+            await is_gone.wait()  # noqa: B023 - used up within the round
+            return {"type": "http.disconnect"}
+
+        async def send(message: object) -> None:
+            sent.append(message)  # noqa: B023 - used up within the round
+            if len(sent) > sent_before:  # noqa: B023 - used up within the round
+                is_gone.set()  # noqa: B023 - used up within the round
+            await asyncio.sleep(0)
+
+        asgi = {"version": "3.0", "spec_version": "2.3"}
+        await app({**scope, "asgi": asgi, "http_version": "1.1", "scheme": "http"}, receive, send)
+        assert sent
+        assert len(sent) < 13, "it stopped early"
+    open_still = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in%'"
+    assert await books.connection.fetchval(open_still) == 0
+    answers = await asyncio.gather(*(report(api, "inventory") for _ in range(2 * READERS)))
+    assert [answer["pagination"]["total"] for answer in answers] == [60] * 2 * READERS
+
+
 # ---------------------------------------------------------------- what is unfit, and who may
 
 
@@ -507,4 +546,4 @@ async def test_who_may_read(api: Api, books: Books) -> None:
         assert statuses == [401, 200, 403, 403], name
         both = token(sites=(SITE, OTHER))
         told = (await api.get(f"/reports/{name}", bearer=both, site=OTHER, **query)).json()
-        assert not told.get("items") and not told.get("by_category") and not told.get("daily_movements"), name
+        assert not [told[rows] for rows in ("items", "by_category", "daily_movements") if told.get(rows)], name

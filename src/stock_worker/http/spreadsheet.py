@@ -6,11 +6,12 @@ are sent as they are read; the first are read before anything is sent, so that a
 
 import csv
 import io
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final, Literal
 
+import anyio
 from fastapi import Request
 from starlette.responses import StreamingResponse
 
@@ -28,15 +29,18 @@ def is_wanted(request: Request, format_: Format | None) -> bool:
     return MEDIA_TYPE in request.headers.get("accept", "").lower()
 
 
-async def answer(name: str, columns: Sequence[str], parts: AsyncIterator[Rows]) -> StreamingResponse:
+async def answer(name: str, columns: Sequence[str], parts: AsyncGenerator[Rows]) -> StreamingResponse:
     """Answer with a file of this name: a line of columns, then the rows, part by part."""
-    first = await anext(parts, ())
+    first = await _next(parts)
 
     async def lines() -> AsyncIterator[str]:
-        yield _lines(columns, [dict(zip(columns, columns, strict=True))])
-        yield _lines(columns, first)
-        async for rows in parts:
-            yield _lines(columns, rows)
+        try:
+            yield _lines(columns, [dict(zip(columns, columns, strict=True)), *(first or ())])
+            while (rows := await _next(parts)) is not None:
+                yield _lines(columns, rows)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await parts.aclose()
 
     headers = {"Content-Disposition": f'attachment; filename="{name}.csv"'}
     return StreamingResponse(lines(), media_type=f"{MEDIA_TYPE}; charset=utf-8", headers=headers)
@@ -56,6 +60,15 @@ def cell(value: object) -> object:
         case _:
             text = str(value)
             return f"'{text}" if text.startswith(FORMULAS) else text
+
+
+async def _next(parts: AsyncGenerator[Rows]) -> Rows | None:
+    """Read the next part to its end, though who asked may have gone: a read that is cut leaves its transaction open."""
+    with anyio.CancelScope(shield=True):
+        try:
+            return await anext(parts)
+        except StopAsyncIteration:
+            return None
 
 
 def _lines(columns: Sequence[str], rows: Rows) -> str:

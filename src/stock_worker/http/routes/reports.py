@@ -4,7 +4,7 @@ As CSV (`?format=csv` or `Accept: text/csv`) a report that has pages is whole, a
 Source: contract section 7.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -247,13 +247,13 @@ async def _period(
 Tell = Callable[["Connection", Sequence[State]], Awaitable[list[Row]]]
 
 
-async def _file(name: str, shape: type[Shape], parts: AsyncIterator[spreadsheet.Rows]) -> object:
+async def _file(name: str, shape: type[Shape], parts: AsyncGenerator[spreadsheet.Rows]) -> object:
     return await spreadsheet.answer(name, list(shape.model_fields), parts)
 
 
 async def _states(
     books: Backend, access: Access, wanted: Wanted, order: Order, tell: Tell
-) -> AsyncIterator[spreadsheet.Rows]:
+) -> AsyncGenerator[spreadsheet.Rows]:
     """Tell of all items that fit, part by part, on one snapshot."""
     async with books.reading(access.sites) as connection:
         listed = await reads.list_items(connection, access.site_id, wanted, order)
@@ -266,7 +266,7 @@ async def _told_all(_connection: "Connection", states: Sequence[State]) -> list[
     return [told(state) for state in states]
 
 
-async def _due(books: Backend, access: Access) -> AsyncIterator[spreadsheet.Rows]:
+async def _due(books: Backend, access: Access) -> AsyncGenerator[spreadsheet.Rows]:
     """Tell of all that is to be reordered, part by part, on one snapshot."""
     async with books.reading(access.sites) as connection:
         total, due = await reports.read_due(connection, access.site_id, Slice())
@@ -274,6 +274,6 @@ async def _due(books: Backend, access: Access) -> AsyncIterator[spreadsheet.Rows
             yield await _reorder_lines(connection, access.site_id, due[first : first + _AT_ONCE])
 
 
-async def _once(rows: spreadsheet.Rows) -> AsyncIterator[spreadsheet.Rows]:
+async def _once(rows: spreadsheet.Rows) -> AsyncGenerator[spreadsheet.Rows]:
     """Give rows that are all there."""
     yield rows

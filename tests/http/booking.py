@@ -99,8 +99,6 @@ class Books:
 
     async def ledger(self, site: str = SITE) -> list[Mapping[str, Any]]:
         """Every row of a site's ledger, with its item's key."""
-        return await self.connection.fetch(
-            "SELECT m.*, i.product_id::text, i.variant_id::text FROM stock.movements m"
-            " JOIN stock.items i USING (item_id) WHERE m.site_id = $1 ORDER BY item_id, version",
-            site,
-        )
+        statement = """SELECT m.*, i.product_id::text, i.variant_id::text
+            FROM stock.movements m JOIN stock.items i USING (item_id) WHERE m.site_id = $1 ORDER BY item_id, version"""
+        return [dict(row) for row in await self.connection.fetch(statement, site)]

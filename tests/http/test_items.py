@@ -1,6 +1,7 @@
 """Contract section 7, `…/items`: which items are listed, in which order, what is told of them, now and as it was."""
 
 import random
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
@@ -10,7 +11,7 @@ from tests.http.booking import NOON, Books, place, variant
 from tests.http.running import OTHER, SITE, Api, product, token
 
 
-async def names(api: Api, **query: object) -> list[str]:
+async def names(api: Api, **query: Any) -> list[str]:  # noqa: ANN401 - parameters of any kind
     answer = await api.get("/items", **query)
     assert answer.status_code == 200, answer.text
     return [item["name"] for item in answer.json()["items"]]
@@ -113,7 +114,7 @@ LEVELS = {"ok": 11, "low": 10, "critical": 3, "out": 0, "negative": -2}
 
 
 EVERYTHING = {*LEVELS, "never moved", "not tracked"}
-STATUSES: list[tuple[dict[str, object], set[str]]] = [
+STATUSES: list[tuple[dict[str, Any], set[str]]] = [
     ({}, EVERYTHING),
     ({"status": "all"}, EVERYTHING),
     ({"status": "in_stock"}, {"ok", "not tracked"}),
@@ -179,7 +180,7 @@ async def a_mixed_site(books: Books) -> None:
     for number in range(30):
         if number % 5:
             cost = draw.choice([None, "1.10", "2.20"])
-            entry = {"sku": draw.choice([None, "s1", "S2"]), "cost_price": cost}
+            entry: dict[str, Any] = {"sku": draw.choice([None, "s1", "S2"]), "cost_price": cost}
             await books.announce(number, name=draw.choice(["mug", "Pan", "cup"]), **entry)
         if number % 3:
             at = NOON + timedelta(hours=draw.randint(0, 3))
@@ -188,7 +189,7 @@ async def a_mixed_site(books: Books) -> None:
                 await books.adjust("reserved", number, 1, at)
 
 
-KEYS = {
+KEYS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "name": lambda item: item["name"] and item["name"].lower(),
     "sku": lambda item: item["sku"] and item["sku"].lower(),
     "quantity": lambda item: item["quantity"],
@@ -299,7 +300,7 @@ async def test_as_of_gives_what_the_ledger_had(api: Api, books: Books) -> None:
 # ---------------------------------------------------------------- what is unfit, and who may
 
 
-UNFIT: list[dict[str, object]] = [
+UNFIT: list[dict[str, Any]] = [
     {"status": "plenty"},
     {"max_available": "9" * 40},
     {"max_available": 10**15 + 1},

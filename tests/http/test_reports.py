@@ -23,16 +23,16 @@ from tests.http.running import OTHER, SITE, Api, product, token
 HOUR = timedelta(hours=1)
 BERLIN = ZoneInfo("Europe/Berlin")
 REPORTS = ("inventory", "valuation", "movements", "low-stock", "out-of-stock", "reorder")
-NEEDED: Mapping[str, Mapping[str, str]] = {"movements": {"from": "2026-03-01", "to": "2026-04-01"}}
+NEEDED: Mapping[str, Mapping[str, Any]] = {"movements": {"from": "2026-03-01", "to": "2026-04-01"}}
 
 
-async def report(api: Api, name: str, **query: object) -> dict[str, Any]:
+async def report(api: Api, name: str, **query: Any) -> dict[str, Any]:  # noqa: ANN401 - parameters of any kind
     answer = await api.get(f"/reports/{name}", **{**NEEDED.get(name, {}), **query})
     assert answer.status_code == 200, answer.text
     return answer.json()
 
 
-async def table(api: Api, name: str, **query: object) -> list[dict[str, str]]:
+async def table(api: Api, name: str, **query: Any) -> list[dict[str, str]]:  # noqa: ANN401 - parameters of any kind
     answer = await api.get(f"/reports/{name}", **{**NEEDED.get(name, {}), **query, "format": "csv"})
     assert (answer.status_code, answer.headers["content-type"]) == (200, "text/csv; charset=utf-8"), answer.text
     return list(csv.DictReader(io.StringIO(answer.text, newline="")))
@@ -79,7 +79,10 @@ async def a_valued_site(books: Books) -> list[datetime]:
     draw = random.Random(3)
     await books.rule(backorder_limit=1_000)
     for number in range(12):
-        entry = {"cost_price": draw.choice([None, "1.10", "0"]), "unit_price": draw.choice([None, "9.99"])}
+        entry: dict[str, Any] = {
+            "cost_price": draw.choice([None, "1.10", "0"]),
+            "unit_price": draw.choice([None, "9.99"]),
+        }
         category = draw.choice([None, "c1", "c2"])
         if number:
             name = None if category is None else category.upper()
@@ -133,10 +136,10 @@ async def test_valuation_now_and_at_random_moments(api: Api, books: Books) -> No
     at = random.Random(5).sample(moments, 25)
     shifted = [moment + timedelta(microseconds=step) for moment in at for step in (-1, 0)]
     seen = set()
+    sums = ("total_units", "uncosted_units", "catalog_costed_units", "unpriced_units", "negative_units")
     for moment in [None, NOON - HOUR, datetime(2100, 1, 1, tzinfo=UTC), *shifted]:
         told = await report(api, "valuation", as_of=moment and moment.isoformat())
         wanted = valued(ledger, entries, moment)
-        sums = ("total_units", "uncosted_units", "catalog_costed_units", "unpriced_units", "negative_units")
         assert {name: told[name] for name in sums} == {name: wanted.get(name, 0) for name in sums}, moment
         assert Decimal(told["total_cost"]) == wanted["cost"], moment
         assert Decimal(told["total_value"]) == wanted["price"], moment
@@ -300,8 +303,8 @@ async def test_top_movers_are_ten_products_with_their_variants(api: Api, books: 
 # ---------------------------------------------------------------- low stock, out of stock
 
 
-async def short(api: Api, name: str, **query: object) -> dict[str, tuple[int, str, int]]:
-    told = await report(api, name, limit=200, **query)
+async def short(api: Api, name: str, threshold: int | None = None) -> dict[str, tuple[int, str, int]]:
+    told = await report(api, name, limit=200, threshold=threshold)
     rows = [(item["current_stock"], item["alert_level"], item["threshold"]) for item in told["items"]]
     assert [row[0] for row in rows] == sorted(row[0] for row in rows), "the least available first"
     return dict(zip([item["product_name"] for item in told["items"]], rows, strict=True))
@@ -509,7 +512,7 @@ async def test_who_leaves_in_the_middle_of_a_file_leaves_nothing_open(
 # ---------------------------------------------------------------- what is unfit, and who may
 
 
-UNFIT: list[tuple[str, dict[str, object]]] = [
+UNFIT: list[tuple[str, dict[str, Any]]] = [
     ("inventory", {"format": "xml"}),
     ("inventory", {"search": "a\x00b"}),
     ("valuation", {"as_of": "yesterday"}),

@@ -7,6 +7,7 @@ are sent as they are read; the first are read before anything is sent, so that a
 import csv
 import io
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final, Literal
@@ -64,11 +65,10 @@ def cell(value: object) -> object:
 
 async def _next(parts: AsyncGenerator[Rows]) -> Rows | None:
     """Read the next part to its end, though who asked may have gone: a read that is cut leaves its transaction open."""
-    with anyio.CancelScope(shield=True):
-        try:
-            return await anext(parts)
-        except StopAsyncIteration:
-            return None
+    rows = None
+    with anyio.CancelScope(shield=True), suppress(StopAsyncIteration):
+        rows = await anext(parts)
+    return rows
 
 
 def _lines(columns: Sequence[str], rows: Rows) -> str:

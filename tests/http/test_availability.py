@@ -81,6 +81,12 @@ async def test_a_thousand_at_once_and_no_more(api: Api, books: Books) -> None:
         assert (answer.status_code, answer.json()["code"]) == (422, "malformed"), body
 
 
+async def test_a_body_that_is_no_json_or_no_text_is_malformed(api: Api) -> None:
+    for body in (b"", b"{", b"[1", b'{"items":[{"product_id":"\\ud800"}]}', b'{"items":[{"product_id":"\\u0000"}]}'):
+        answer = await api.ask("POST", "/availability", content=body, headers={"Content-Type": "application/json"})
+        assert (answer.status_code, answer.json()["code"]) == (422, "malformed"), body
+
+
 async def test_who_may_ask_and_what_is_of_another_site(api: Api, books: Books) -> None:
     await books.restock(1, 5, site=OTHER)
     assert (await ask(api, (1, None), bearer=token("viewer", (SITE, OTHER))))[0]["available"] == 0

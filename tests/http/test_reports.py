@@ -462,6 +462,10 @@ async def test_the_header_accept_asks_for_a_file_and_the_parameter_decides(api: 
         ("text/csv", "json", "application/json"),
         ("application/json", "csv", "text/csv; charset=utf-8"),
         ("*/*", None, "application/json"),
+        ("application/json, text/csv;q=0.9", None, "application/json"),
+        ("Text/CSV; q=0.9, application/json;q=0.8, */*", None, "text/csv; charset=utf-8"),
+        ("text/csv;q=0", None, "application/json"),
+        ("text/csv;q=x", None, "text/csv; charset=utf-8"),
     ]:
         params = {} if format_ is None else {"format": format_}
         answer = await api.ask("GET", "/reports/valuation", headers={"Accept": accept}, params=params)

@@ -6,6 +6,7 @@ are sent as they are read; the first are read before anything is sent, so that a
 
 import csv
 import io
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -19,6 +20,8 @@ from starlette.responses import StreamingResponse
 MEDIA_TYPE: Final = "text/csv"
 FORMULAS: Final = ("=", "+", "-", "@", "\t", "\r")
 
+_WEIGHT: Final = re.compile(r"[01](\.[0-9]{0,3})?")
+
 Format = Literal["json", "csv"]
 Rows = Iterable[Mapping[str, Any]]
 
@@ -27,7 +30,8 @@ def is_wanted(request: Request, format_: Format | None) -> bool:
     """Say whether an answer is to be CSV: the parameter decides, else what the request accepts."""
     if format_ is not None:
         return format_ == "csv"
-    return MEDIA_TYPE in request.headers.get("accept", "").lower()
+    accepted = request.headers.get("accept", "").lower()
+    return _weight(accepted, MEDIA_TYPE) > _weight(accepted, "application/json")
 
 
 async def answer(name: str, columns: Sequence[str], parts: AsyncGenerator[Rows]) -> StreamingResponse:
@@ -61,6 +65,16 @@ def cell(value: object) -> object:
         case _:
             text = str(value)
             return f"'{text}" if text.startswith(FORMULAS) else text
+
+
+def _weight(accepted: str, media_type: str) -> float:
+    """How much a request wants a type that it names, from 0 to 1; one that it does not name, not at all."""
+    for part in accepted.split(","):
+        name, *parameters = (word.strip() for word in part.split(";"))
+        if name == media_type:
+            weights = [word.removeprefix("q=") for word in parameters if word.startswith("q=")]
+            return float(weights[0]) if weights and _WEIGHT.fullmatch(weights[0]) else 1.0
+    return 0.0
 
 
 async def _next(parts: AsyncGenerator[Rows]) -> Rows | None:

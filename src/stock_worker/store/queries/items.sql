@@ -19,7 +19,7 @@ WITH seen AS MATERIALIZED (
     -- A product that is sold by its variants, one of which is seen, is no item of its own until it moves.
     AND NOT (i.variant_id IS NULL AND i.version = 0 AND EXISTS (
       SELECT FROM stock.items v LEFT JOIN stock.products q ON q.item_id = v.item_id
-      WHERE v.site_id = i.site_id AND v.product_id = i.product_id AND v.variant_id IS NOT NULL
+      WHERE v.site_id = $1 AND v.product_id = i.product_id AND v.variant_id IS NOT NULL
         AND (v.version > 0 OR v.catalog_revision IS NOT NULL)
         AND NOT (coalesce(q.archived, false) AND v.on_hand = 0 AND v.reserved = 0)
     ))
@@ -86,7 +86,11 @@ WITH RECURSIVE search(item_id, low, high) AS (
   UNION ALL
   SELECT s.item_id, CASE WHEN m.recorded_at <= $2 THEN m.version ELSE s.low END,
     CASE WHEN m.recorded_at <= $2 THEN s.high ELSE m.version - 1 END
-  FROM search s JOIN stock.movements m ON m.item_id = s.item_id AND m.version = (s.low + s.high + 1) / 2
+  FROM search s
+  CROSS JOIN LATERAL (
+    SELECT version, recorded_at FROM stock.movements
+    WHERE item_id = s.item_id AND version = (s.low + s.high + 1) / 2 LIMIT 1 -- by its key, however many are sought
+  ) m
   WHERE s.low < s.high
 )
 SELECT m.item_id, m.version, m.on_hand, m.reserved, m.average_cost, m.costed_quantity, m.net_sold, m.recorded_at, m.type

@@ -9,14 +9,22 @@ WITH RECURSIVE search(item_id, low, high) AS (
   UNION ALL
   SELECT s.item_id, CASE WHEN m.recorded_at <= $2 THEN m.version ELSE s.low END,
     CASE WHEN m.recorded_at <= $2 THEN s.high ELSE m.version - 1 END
-  FROM search s JOIN stock.movements m ON m.item_id = s.item_id AND m.version = (s.low + s.high + 1) / 2
+  FROM search s
+  CROSS JOIN LATERAL (
+    SELECT version, recorded_at FROM stock.movements
+    WHERE item_id = s.item_id AND version = (s.low + s.high + 1) / 2 LIMIT 1 -- by its key, however many are sought
+  ) m
   WHERE s.low < s.high
 ), figures AS (
   SELECT item_id, on_hand, costed_quantity, average_cost FROM stock.items
   WHERE site_id = $1 AND version > 0 AND ($2 IS NULL OR last_movement_at <= $2)
   UNION ALL
   SELECT m.item_id, m.on_hand, m.costed_quantity, m.average_cost
-  FROM search s JOIN stock.movements m ON m.item_id = s.item_id AND m.version = s.low
+  FROM search s
+  CROSS JOIN LATERAL (
+    SELECT item_id, on_hand, costed_quantity, average_cost FROM stock.movements
+    WHERE item_id = s.item_id AND version = s.low LIMIT 1
+  ) m
   WHERE s.low = s.high
 ), parts AS (
   SELECT p.category_id, p.category_name, p.cost_price, p.unit_price, greatest(f.on_hand, 0) AS units,
@@ -99,7 +107,7 @@ WITH counted AS MATERIALIZED (
     AND coalesce(p.track_inventory, true) AND NOT coalesce(p.archived, false)
     AND NOT (i.variant_id IS NULL AND i.version = 0 AND EXISTS (
       SELECT FROM stock.items w LEFT JOIN stock.products q ON q.item_id = w.item_id
-      WHERE w.site_id = i.site_id AND w.product_id = i.product_id AND w.variant_id IS NOT NULL
+      WHERE w.site_id = $1 AND w.product_id = i.product_id AND w.variant_id IS NOT NULL
         AND (w.version > 0 OR w.catalog_revision IS NOT NULL)
         AND NOT (coalesce(q.archived, false) AND w.on_hand = 0 AND w.reserved = 0)
     ))

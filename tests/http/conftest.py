@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from tests.http.booking import Books
 from tests.http.running import Api, serving
 
 
@@ -12,3 +13,11 @@ async def api(database: str) -> AsyncIterator[Api]:
     """The API over a fresh database."""
     async with serving(database) as served:
         yield served
+
+
+@pytest.fixture
+async def books(database: str) -> AsyncIterator[Books]:
+    """A worker over the same database, whom a test tells what to book, and when."""
+    opened = await Books.open(database)
+    yield opened
+    await opened.connection.close()

@@ -1,0 +1,142 @@
+"""What a site's stock comes to. Law: tracked items only; value is at cost, and what is of unknown cost is said apart.
+
+Days are the site's: a whole day is what batches folded into it at the time, other spans are cut by today's time zone.
+Reserved, unreserved and transfer are shown but no flow. Source: contract section 7 (reports), rule 12.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from zoneinfo import ZoneInfo
+
+from stock_worker.core.model import MovementType
+from stock_worker.core.policy import zone_of
+from stock_worker.store.reads.items import Slice
+from stock_worker.store.sql import statements
+from stock_worker.store.steering import settings
+
+if TYPE_CHECKING:
+    from asyncpg import Connection
+
+SQL: Final = statements("reports")
+
+NO_FLOW: Final = (MovementType.RESERVED, MovementType.UNRESERVED, MovementType.TRANSFER)
+"""The types of movement that bring nothing in and take nothing out."""
+NO_CATEGORY: Final = "Uncategorized"
+
+_SUMS: Final = ("quantity", "value", "price_value", "uncosted_units", "catalog_costed_units", "unpriced_units")
+
+
+class Period(NamedTuple):
+    """A half-open span of a site's time; `days`, where it is whole ones: the first, and the one after the last."""
+
+    start: datetime
+    end: datetime
+    timezone: str
+    days: tuple[date, date] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """What moved in a period: by type, by day with a flow, and the products that moved most; rows as they are told."""
+
+    by_type: dict[str, dict[str, int]]
+    by_day: list[dict[str, Any]]
+    top: list[dict[str, Any]]
+
+
+class Due(NamedTuple):
+    """Stock that is at or below its reorder point: an item's as a whole, or at a location."""
+
+    item_id: int
+    location_id: str | None
+    reorder_point: int
+
+
+async def read_valuation(connection: "Connection", site_id: str, as_of: datetime | None) -> dict[str, Any]:
+    """Value the stock of a site now, or the ledger's quantity and cost of a moment at today's prices."""
+    rows = await connection.fetch(SQL["valuation"], site_id, as_of)
+    sums: dict[str, Any] = {name: sum(row[name] for row in rows) for name in (*_SUMS, "negative_units")}
+    categories = [
+        {
+            "category_id": row["category_id"],
+            "category_name": row["category_name"] or row["category_id"] or NO_CATEGORY,
+            "quantity": row["quantity"],
+            "value": row["value"],
+        }
+        for row in rows
+    ]
+    return {
+        "total_value": sums["price_value"],
+        "total_cost": sums["value"],
+        "potential_profit": sums["price_value"] - sums["value"],
+        "total_units": sums["quantity"],
+        **{name: sums[name] for name in (*_SUMS[3:], "negative_units")},
+        "by_category": categories,
+        "currency": (await settings.read(connection, site_id)).currency,
+    }
+
+
+async def period_of(connection: "Connection", site_id: str, start: date | datetime, end: date | datetime) -> Period:
+    """Place a period in a site's time; a day begins at its midnight, or at its first moment where that is skipped.
+
+    Raises OverflowError where that leaves the years 1 to 9999, here or in UTC.
+    """
+    timezone = (await settings.read(connection, site_id)).timezone
+    zone = zone_of(timezone)
+    first, last = _moment(start, zone), _moment(end, zone)
+    days = _day_at(first, zone), _day_at(last, zone)
+    whole = None if days[0] is None or days[1] is None else (days[0], days[1])
+    return Period(first, last, timezone, whole)
+
+
+async def read_movements(connection: "Connection", site_id: str, period: Period) -> Moved:
+    """Sum up what moved in a period."""
+    if period.days is not None:
+        rows = await connection.fetch(SQL["movements_by_days"], site_id, *period.days, NO_FLOW)
+    else:
+        span = period.start, period.end
+        rows = await connection.fetch(SQL["movements_by_time"], site_id, *span, NO_FLOW, period.timezone)
+    by_type = {kind.value: {"count": 0, "total_quantity": 0} for kind in MovementType}
+    by_day, top = [], []
+    for row in rows:
+        flow_in, flow_out = row["flow_in"], row["flow_out"]
+        if row["type"] is not None:
+            by_type[row["type"]] = {"count": row["movements"], "total_quantity": row["units"]}
+        elif row["product_id"] is not None:
+            top.append({"product_id": row["product_id"], "total_out": flow_out, "total_in": flow_in})
+        elif flow_in or flow_out:
+            day = {"date": row["day"], "in_quantity": flow_in, "out_quantity": flow_out}
+            by_day.append(day | {"net_change": flow_in - flow_out})
+    names = await _names(connection, site_id, [each["product_id"] for each in top])
+    return Moved(by_type, by_day, [each | {"product_name": names.get(each["product_id"])} for each in top])
+
+
+async def read_due(connection: "Connection", site_id: str, part: Slice) -> tuple[int, list[Due]]:
+    """Find what is to be reordered: how much there is, and the slice of it, by name."""
+    row = await connection.fetchrow(SQL["to_reorder"], site_id, *part)
+    assert row is not None
+    columns = (row["item_ids"] or [], row["location_ids"] or [], row["reorder_points"] or [])
+    due = [
+        Due(item_id, None if location_id is None else str(location_id), point)
+        for item_id, location_id, point in zip(*columns, strict=True)
+    ]
+    return row["total"], due
+
+
+async def _names(connection: "Connection", site_id: str, product_ids: Sequence[object]) -> Mapping[object, str | None]:
+    rows = await connection.fetch(SQL["product_names"], site_id, product_ids)
+    return {row["product_id"]: row["name"] for row in rows}
+
+
+def _moment(value: date | datetime, zone: ZoneInfo) -> datetime:
+    if isinstance(value, datetime):
+        return value
+    return datetime.combine(value, time(), zone).astimezone(UTC)
+
+
+def _day_at(moment: datetime, zone: ZoneInfo) -> date | None:
+    """The site's day that begins at a moment, if one does."""
+    day = moment.astimezone(zone).date()
+    return day if _moment(day, zone) == moment else None

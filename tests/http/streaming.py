@@ -19,7 +19,7 @@ from stock_worker.http.backend import Backend
 from stock_worker.http.tokens import Verifier
 from stock_worker.metrics import Metrics
 from stock_worker.settings import Settings
-from tests.flow.running import Shop, product, until
+from tests.flow.running import PATIENCE_S, Shop, product, until
 from tests.http.running import SITE, token
 
 
@@ -48,9 +48,10 @@ class Stream:
         return Told(fields.get("event", ""), json.loads(fields.get("data", "null")), fields["id"])
 
     async def event(self) -> Told:
-        """The next block that is an event."""
-        while not (told := await self.next()).event:
-            pass
+        """The next block that is an event, which comes soon."""
+        async with asyncio.timeout(PATIENCE_S):
+            while not (told := await self.next()).event:
+                pass
         return told
 
     async def events(self, count: int) -> list[Told]:

@@ -18,11 +18,19 @@ from aiokafka.errors import KafkaError, StaleMetadata
 
 from stock_worker.core.topics import ALERT_LEVEL_CHANGED, STOCK_CHANGED
 from stock_worker.http.problems import Problem
-from stock_worker.http.stream_catch_up import ANSWER_MAX_S, BEHIND, POLL_MS, catch_up, consumer_of, is_there
+from stock_worker.http.stream_catch_up import (
+    ANSWER_MAX_S,
+    BEHIND,
+    POLL_MS,
+    catch_up,
+    client_options,
+    consumer_of,
+    is_there,
+)
 from stock_worker.http.stream_ids import Position, read_id
 from stock_worker.http.stream_listener import AT_ONCE, QUIET_S, Found, Listener, Write, events_of
 from stock_worker.log import one_line, say
-from stock_worker.settings import Settings, kafka_client_options
+from stock_worker.settings import Settings
 
 logger = logging.getLogger(__name__)
 
@@ -189,8 +197,8 @@ class Hub:
             began.cancel()
 
     async def _stand_at_the_end(self, consumer: AIOKafkaConsumer) -> None:
+        partitions = await self._partitions()
         async with asyncio.timeout(ANSWER_MAX_S):
-            partitions = await self._partitions()
             ends = await consumer.end_offsets(partitions)
         self._position = {at: ends[at] for at in partitions}
         self._left_at = asyncio.get_running_loop().time()
@@ -200,7 +208,7 @@ class Hub:
 
     async def _partitions(self) -> list[TopicPartition]:
         """Find the partitions, in order. All topics are asked for: by name a broker might create what is missing."""
-        admin = AIOKafkaAdminClient(**kafka_client_options(self._settings))
+        admin = AIOKafkaAdminClient(**client_options(self._settings))
         try:
             await admin.start()
             there = {topic["topic"]: topic["partitions"] for topic in await admin.describe_topics()}

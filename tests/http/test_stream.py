@@ -247,7 +247,12 @@ async def test_a_process_that_is_ahead_tells_all_that_was_missed(shop: Shop, her
         async with there.listening(last_event_id=last) as stream:
             assert numbers(await stream.events(1_498)) == [*range(2, 1_500)]
             await publish(shop, 1_500)
-            assert numbers(await stream.events(1)) == [1_500]
+            told = await stream.events(1)
+        assert numbers(told) == [1_500]
+        await publish(shop, 1_501)
+        await ahead.events(2)
+        async with there.listening(told[0].id) as stream:  # by exactly one
+            assert numbers(await stream.events(1)) == [1_501]
 
 
 async def test_what_comes_while_one_catches_up_is_told_too(shop: Shop, here: Place) -> None:

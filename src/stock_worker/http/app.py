@@ -12,7 +12,7 @@ from fastapi import APIRouter, FastAPI
 from stock_worker import __version__
 from stock_worker.http import problems
 from stock_worker.http.backend import Backend
-from stock_worker.http.routes import alerts, dead_letters, history, items, locations, reports, rules, settings, writes
+from stock_worker.http.routes import alerts, dead_letters, history, items, locations, reports, rules, settings, stream, writes
 from stock_worker.http.watch import Watch
 from stock_worker.metrics import Metrics
 
@@ -40,7 +40,7 @@ def create_app(backend: Backend, metrics: Metrics) -> FastAPI:
     )
     app.state.backend = backend
     api = APIRouter(prefix=BASE)
-    for routes in (history, items, reports, writes, alerts, dead_letters, locations, rules, settings):
+    for routes in (history, items, reports, writes, alerts, dead_letters, locations, rules, settings, stream):
         api.include_router(routes.router)
     app.include_router(api)
     problems.install(app)

@@ -1,4 +1,4 @@
-"""What the routes stand on: the pool of readers, the writer, who reads tokens. Law: a reader sees the sites it is told.
+"""What the routes stand on: readers, the writer, the stream, who reads tokens. Law: a reader sees the sites it is told.
 
 Each read is one transaction on one snapshot, as `stock_api`, with the sites of the token in `stock.sites`: a statement
 that forgets its site finds nothing of another's. What an operator or an admin changes goes by the worker's role.
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 from stock_worker.handle import Policy
 from stock_worker.http.problems import Problem
+from stock_worker.http.stream import Hub
 from stock_worker.http.tokens import Verifier
 from stock_worker.http.writing import Writer
 from stock_worker.metrics import Metrics
@@ -46,6 +47,7 @@ class Backend:
         self.settings, self.metrics, self.verifier, self.clock = settings, metrics, verifier, clock
         self.policy = Policy(topic_prefix=settings.topic_prefix, emit_applied=settings.emit_applied)
         self.writer = Writer(settings.database_url, self.policy, metrics)
+        self.stream = Hub(settings)
         self._readers: Pool | None = None
         self._steerers: Pool | None = None
 
@@ -57,6 +59,7 @@ class Backend:
             open_pool(url, API, most=READERS, timeout_s=_READ_MAX_S, name="stock-worker api") as self._readers,
             open_pool(url, WORKER, most=_STEERERS, timeout_s=_STEER_MAX_S, name="stock-worker api") as self._steerers,
             self.writer.working(),
+            self.stream.open(),
         ):
             yield self
 

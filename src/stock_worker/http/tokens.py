@@ -5,19 +5,31 @@ public key cannot be taken for a secret. `none` is no algorithm. Source: contrac
 """
 
 import asyncio
+import logging
 import time
 import urllib.request
+import warnings
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final, NamedTuple, Protocol
 from uuid import UUID
 
 import jwt
+from jwt.warnings import InsecureKeyLengthWarning
 
 from stock_worker.http.problems import Problem
-from stock_worker.settings import Settings
+from stock_worker.log import say
+from stock_worker.settings import Settings, SettingsError
+
+logger = logging.getLogger(__name__)
 
 SHARED: Final = "HS256"
+KEY_MIN_BYTES: Final = 32
+"""Of a shared key, RFC 7518 section 3.2: as many as the hash has."""
+# The library says it of each token, in a voice of its own; it is said once, at start.
+warnings.filterwarnings("ignore", category=InsecureKeyLengthWarning)
+
 _PUBLIC: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 _REQUIRED: Final = ("exp", "sub", "role")
 _LEEWAY_S: Final = 30
@@ -130,15 +142,17 @@ class Verifier:
         self._keys, self._audience, self._issuer = keys, audience, issuer
 
     @classmethod
-    def of(cls, settings: Settings) -> "Verifier | None":
-        """Make the one that the settings ask for; None where they name no key."""
+    def of(cls, settings: Settings) -> "Verifier":
+        """Make the one that the settings ask for. Raises SettingsError where they name no key."""
         keys: Keys
         if settings.jwt_key is not None:
             keys = SharedKey(settings.jwt_key.get_secret_value())
         elif settings.jwks_url is not None:
             keys = KeySet(settings.jwks_url)
         else:
-            return None
+            raise SettingsError(
+                "STOCK_JWT_KEY or STOCK_JWKS_URL is not set; set the one that the API's tokens come with"
+            )
         return cls(keys, audience=settings.jwt_audience, issuer=settings.jwt_issuer)
 
     async def principal(self, token: str) -> Principal:
@@ -156,6 +170,30 @@ class Verifier:
         except (jwt.InvalidTokenError, jwt.InvalidKeyError) as error:
             raise unauthenticated(f"the token is not valid: {error}") from None
         return _principal(claims)
+
+
+def signed(settings: Settings, holder: Principal, now: datetime, ends: datetime) -> str:
+    """Make a token that says of its holder what `Verifier` reads, for development. The settings have a shared key."""
+    assert settings.jwt_key is not None, "a key set has no key to sign with"
+    claims = {
+        "sub": holder.subject,
+        "name": holder.name,
+        "role": holder.role.value,
+        "sites": sorted(holder.sites),
+        "iat": now,
+        "exp": ends,
+        "aud": settings.jwt_audience,
+        "iss": settings.jwt_issuer,
+    }
+    told = {name: value for name, value in claims.items() if value is not None}
+    return jwt.encode(told, settings.jwt_key.get_secret_value(), SHARED)
+
+
+def tell_of_a_short_key(settings: Settings) -> None:
+    """Warn of a shared key that is easier to guess than the signature is to forge."""
+    if settings.jwt_key is None or len(settings.jwt_key.get_secret_value().encode()) >= KEY_MIN_BYTES:
+        return
+    say(logger, logging.WARNING, f"STOCK_JWT_KEY is short; give it {KEY_MIN_BYTES} bytes or more (RFC 7518)")
 
 
 def unauthenticated(detail: str) -> Problem:

@@ -5,7 +5,10 @@ public key cannot be taken for a secret. `none` is no algorithm. Source: contrac
 """
 
 import asyncio
+import contextlib
+import json
 import logging
+import re
 import time
 import urllib.request
 import warnings
@@ -19,7 +22,7 @@ import jwt
 from jwt.warnings import InsecureKeyLengthWarning
 
 from stock_worker.http.problems import Problem
-from stock_worker.log import say
+from stock_worker.log import one_line, say
 from stock_worker.settings import Settings, SettingsError
 
 logger = logging.getLogger(__name__)
@@ -36,11 +39,14 @@ _LEEWAY_S: Final = 30
 """How far the clocks of who signs and who reads may be apart."""
 _SITES_MAX: Final = 10_000
 _NAME_MAX: Final = 2_000
+_UNFIT: Final = re.compile("[\0\ud800-\udfff]")
+"""What no text here may have (contract section 1); the name is booked as the actor."""
 
 _KEYS_LAST_S: Final = 300.0
 _ASK_AGAIN_S: Final = 10.0
 """A key id that nobody knows has the key set read again, but not more often: anybody can make one up."""
 _KEYS_TIMEOUT_S: Final = 5.0
+_NEVER: Final = float("-inf")
 
 
 class Role(StrEnum):
@@ -102,7 +108,7 @@ class KeySet:
     ) -> None:
         self._url, self._fetch, self._clock = url, fetch or _fetch, clock
         self._keys: Mapping[str | None, jwt.PyJWK] = {}
-        self._read_at = self._asked_at = float("-inf")
+        self._read_at = self._asked_at = _NEVER
         self._reading = asyncio.Lock()
 
     async def key_of(self, token: str) -> jwt.PyJWK:
@@ -122,17 +128,16 @@ class KeySet:
     async def _read(self) -> None:
         """Read the key set; what was known stays where that fails."""
         async with self._reading:
-            if self._clock() - self._asked_at < _ASK_AGAIN_S:
-                return
-            self._asked_at = self._clock()
-            try:
-                found = jwt.PyJWKSet.from_json((await self._fetch(self._url)).decode())
-            except (OSError, ValueError, jwt.PyJWTError) as error:
-                if not self._keys:
-                    raise Problem("unavailable", "the keys of tokens cannot be read; try again") from error
-                return
-            self._keys = {key.key_id: key for key in found.keys if key.algorithm_name in _PUBLIC}
-            self._read_at = self._clock()
+            if self._clock() - self._asked_at >= _ASK_AGAIN_S:
+                self._asked_at = self._clock()
+                try:
+                    self._keys = _public_keys(await self._fetch(self._url))
+                except (OSError, ValueError, RecursionError) as error:
+                    say(logger, logging.WARNING, "the keys of STOCK_JWKS_URL cannot be read", error=one_line(error))
+                else:
+                    self._read_at = self._clock()
+            if self._read_at == _NEVER:
+                raise Problem("unavailable", "the keys of tokens cannot be read; try again")
 
 
 class Verifier:
@@ -213,6 +218,8 @@ def _principal(claims: Mapping[str, Any]) -> Principal:
     if None in known:
         raise unauthenticated("the token's sites must be UUIDs")
     called = name if isinstance(name, str) and name.strip() else subject
+    if not subject or _UNFIT.search(subject + called):
+        raise unauthenticated("the token's sub and name must be text without NUL and lone surrogates")
     return Principal(subject, called[:_NAME_MAX], role, frozenset(site for site in known if site))
 
 
@@ -221,6 +228,20 @@ def _uuid(text: object) -> str | None:
         return str(UUID(text)) if isinstance(text, str) else None
     except ValueError:
         return None
+
+
+def _public_keys(document: bytes) -> dict[str | None, jwt.PyJWK]:
+    """Read a key set; what is for something else, or of a kind that nobody here knows, is no key. Raises ValueError."""
+    read = json.loads(document)
+    if not isinstance(read, dict) or not isinstance(read.get("keys"), list):
+        raise ValueError("this is no key set")  # noqa: TRY004 - what cannot be read is one thing to whoever asked
+    keys = {}
+    for each in read["keys"]:
+        with contextlib.suppress(jwt.PyJWTError, ValueError, TypeError, AttributeError):
+            key = jwt.PyJWK(each)
+            if key.algorithm_name in _PUBLIC and key.public_key_use in {None, "sig"}:
+                keys[key.key_id] = key
+    return keys
 
 
 async def _fetch(url: str) -> bytes:

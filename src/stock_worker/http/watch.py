@@ -134,7 +134,9 @@ class Rates:
 
 
 def _route(scope: Scope) -> str:
-    return str(getattr(scope.get("route"), "path", _UNKNOWN))
+    """Give the template. An included router keeps its own part of it; the whole is in what FastAPI leaves beside it."""
+    found = scope.get("fastapi", {}).get("effective_route_context") or scope.get("route")
+    return str(getattr(found, "path", _UNKNOWN))
 
 
 def _address(scope: Scope) -> str:

@@ -3,6 +3,7 @@
 Source: contract section 7.
 """
 
+from functools import partial
 from typing import Final
 
 from fastapi import APIRouter, FastAPI
@@ -10,6 +11,7 @@ from fastapi import APIRouter, FastAPI
 from stock_worker import __version__
 from stock_worker.http import page, problems
 from stock_worker.http.backend import Backend
+from stock_worker.http.documents import describe
 from stock_worker.http.routes import writes
 from stock_worker.http.watch import Watch
 from stock_worker.metrics import Metrics
@@ -30,6 +32,7 @@ def create_app(backend: Backend, metrics: Metrics) -> FastAPI:
         openapi_url=f"{BASE}/openapi.json",
     )
     app.state.backend = backend
+    app.openapi = partial(describe, app)  # type: ignore[method-assign] # FastAPI's own way to have another document
     api = APIRouter(prefix=BASE)
     for routes in (page, writes):
         api.include_router(routes.router)

@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -81,11 +81,11 @@ class Served:
         return await client.post(f"{BASE}/sites/{SITE}/restocks", headers={"Idempotency-Key": key}, json=body)
 
 
-Start = Callable[..., "contextmanager[Served]"]
+Start = Callable[..., AbstractContextManager[Served]]
 
 
 @pytest.fixture
-def start(stack: Stack, database: str, topics: str, tmp_path: Path) -> Callable[..., object]:
+def start(stack: Stack, database: str, topics: str, tmp_path: Path) -> Start:
     """Start the program with these words and settings; what is left of it is killed."""
 
     @contextmanager
@@ -102,12 +102,10 @@ def start(stack: Stack, database: str, topics: str, tmp_path: Path) -> Callable[
             yield Served(popen, log, port)
         finally:
             tree = psutil.Process(popen.pid).children(recursive=True) if popen.poll() is None else []
-            for left in [*tree, popen]:
-                if isinstance(left, psutil.Process):
-                    left.kill()
-                else:
-                    left.kill()
-                    left.wait()
+            for left in tree:
+                left.kill()
+            popen.kill()
+            popen.wait()
 
     return starting
 

@@ -8,7 +8,8 @@ Source: contract section 8.
 import contextlib
 import socket
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Final
 
 import uvicorn
@@ -17,25 +18,43 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from stock_worker.metrics import Metrics
 
 Reasons = Callable[[], list[str]]
 Endpoint = Callable[[Request], Awaitable[Response]]
+Around = Callable[[Metrics, ASGIApp], AbstractAsyncContextManager[ASGIApp]]
+"""Makes of health's application the one that is served on the port, and holds what that needs while it is."""
 
 _BACKLOG: Final = 128
 _GOODBYE_S: Final = 1
+_GOODBYE_AROUND_S: Final = 16
+"""For what is under way: a statement of a request ends within 15 s."""
+_KEEP_ALIVE_S: Final = 75
+"""Longer than the minute after which a load balancer lets go of a connection: else it may send into a closed one."""
+
+
+@asynccontextmanager
+async def alone(_metrics: Metrics, health: ASGIApp) -> AsyncIterator[ASGIApp]:
+    """Serve health and nothing around it."""
+    yield health
 
 
 class Health:
     """The three routes on one port. `unhealthy`, `unready` and `paused` give reasons; none is well."""
 
-    def __init__(self, metrics: Metrics, *, unhealthy: Reasons, unready: Reasons, paused: Reasons) -> None:
+    def __init__(
+        self, metrics: Metrics, *, unhealthy: Reasons, unready: Reasons, paused: Reasons, around: Around = alone
+    ) -> None:
         self.metrics = metrics
-        self._unhealthy, self._unready, self._paused = unhealthy, unready, paused
+        self.is_alone = around is alone
+        self._unhealthy, self._unready, self._paused, self._around = unhealthy, unready, paused, around
         self._server: _Server | None = None
+        self._stopped = False
 
-    def bind(self, host: str, port: int) -> socket.socket:
+    @staticmethod
+    def bind(host: str, port: int) -> socket.socket:
         """Take the port, before anything else starts. Raises OSError."""
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         listening = socket.create_server((host, port), family=family, backlog=_BACKLOG)
@@ -44,14 +63,23 @@ class Health:
 
     async def serve(self, listening: socket.socket) -> None:
         """Answer until `stop`. Signals are the service's and not the server's."""
-        config = uvicorn.Config(
-            self.app(), log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=_GOODBYE_S
-        )
-        self._server = _Server(config)
-        await self._server.serve(sockets=[listening])
+        async with self._around(self.metrics, self.app()) as app:
+            config = uvicorn.Config(
+                app,
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                lifespan="off",
+                timeout_keep_alive=_KEEP_ALIVE_S,
+                timeout_graceful_shutdown=_GOODBYE_S if self.is_alone else _GOODBYE_AROUND_S,
+            )
+            self._server = _Server(config)
+            self._server.should_exit = self._stopped
+            await self._server.serve(sockets=[listening])
 
     def stop(self) -> None:
-        """Let `serve` return."""
+        """Let `serve` return, once what is under way is answered."""
+        self._stopped = True
         if self._server:
             self._server.should_exit = True
 

@@ -9,9 +9,18 @@ from bisect import bisect_left
 from collections import Counter as Tally
 from collections.abc import Iterable, Sequence
 from itertools import accumulate, product
+from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+    multiprocess,
+)
 from prometheus_client.core import HistogramMetricFamily
 from prometheus_client.registry import Collector
 
@@ -121,9 +130,14 @@ TABLE: Final[tuple[Metric, ...]] = (
 
 
 class Metrics:
-    """The metrics of one process, on a registry of their own."""
+    """The metrics of one process, on a registry of their own.
 
-    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+    `folder` is where several processes keep their figures, and then each exposes the sums over all of them. The library
+    decides on its import whether it keeps them there: PROMETHEUS_MULTIPROC_DIR names the folder before that.
+    """
+
+    def __init__(self, registry: CollectorRegistry | None = None, *, folder: Path | None = None) -> None:
+        self._folder = folder
         disable_created_metrics()  # type: ignore[no-untyped-call] # a second series a counter, which nobody reads
         self.registry = registry or CollectorRegistry()
         self._rows = {row.name: row for row in TABLE}
@@ -149,7 +163,12 @@ class Metrics:
 
     def exposition(self) -> bytes:
         """Give the text that Prometheus scrapes."""
-        return generate_latest(self.registry)
+        if self._folder is None:
+            return generate_latest(self.registry)
+        together = CollectorRegistry()
+        multiprocess.MultiProcessCollector(together, str(self._folder))  # type: ignore[no-untyped-call]
+        together.register(self.command_lag_seconds)  # ours, and a worker's alone
+        return generate_latest(together)
 
     def count(self, decided: Iterable[tuple[str, Outcome]]) -> None:
         """Count what was decided of commands, each with the topic (without prefix) that its record came from."""
@@ -178,7 +197,7 @@ class Metrics:
 
     def _gauge(self, name: str) -> Gauge:
         row = self._row(name, "gauge")
-        metric = Gauge(PREFIX + name, row.meaning, row.labels, registry=self.registry)
+        metric = Gauge(PREFIX + name, row.meaning, row.labels, registry=self.registry, multiprocess_mode="max")
         _begin(metric, row)
         return metric
 

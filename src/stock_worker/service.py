@@ -23,7 +23,7 @@ from aiokafka import TopicPartition
 from stock_worker import log
 from stock_worker.faults import Retry, Stop
 from stock_worker.gauges import Gauges, audit
-from stock_worker.health import Health
+from stock_worker.health import Around, Health, alone
 from stock_worker.intake import Intake
 from stock_worker.log import one_line, say
 from stock_worker.metrics import Metrics
@@ -50,20 +50,21 @@ _SILENT_MAX_S: Final = 90.0
 """A heartbeat older than this, and /healthz fails; the database alone may keep a batch for 30 s (a frozen peer)."""
 
 
-def serve(settings: Settings) -> int:
-    """Run until SIGTERM. Returns the exit code: 0 asked to end, 1 ended by a fault that is told in one line."""
-    secrets = [settings.kafka_sasl_password, settings.kafka_ssl_password, settings.jwt_key]
-    told = [settings.database_url, *(secret.get_secret_value() for secret in secrets if secret)]
-    log.configure(settings.log_format, settings.log_level, secrets=told)
+def serve(settings: Settings, around: Around = alone) -> int:
+    """Run until SIGTERM, with what is served `around` health.
+
+    Returns the exit code: 0 asked to end, 1 ended by a fault that is told in one line.
+    """
+    log.configure(settings.log_format, settings.log_level, secrets=settings.secrets())
     gc.set_threshold(*_GARBAGE)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(Service(settings).run())
+        return runner.run(Service(settings, around=around).run())
 
 
 class Service:
     """The parts, and who watches them."""
 
-    def __init__(self, settings: Settings, metrics: Metrics | None = None) -> None:
+    def __init__(self, settings: Settings, metrics: Metrics | None = None, *, around: Around = alone) -> None:
         self.settings = settings
         self.metrics = metrics or Metrics()
         self.stopping = asyncio.Event()
@@ -80,7 +81,9 @@ class Service:
         )
         self.sweeper = Sweeper(settings, self.metrics, intake=self.intake, wake=wake, breaker=self.worker.breaker)
         self.gauges = Gauges(settings, self.metrics, self.worker.outbox_has_room)
-        self.health = Health(self.metrics, unhealthy=self.unhealthy, unready=self.unready, paused=self.paused)
+        self.health = Health(
+            self.metrics, unhealthy=self.unhealthy, unready=self.unready, paused=self.paused, around=around
+        )
         self.waits_for: dict[str, str] = {}
 
     async def run(self) -> int:
@@ -174,6 +177,8 @@ class Service:
 
     async def _end(self) -> None:
         """Finish what is under way, each step bounded; what does not end in time is redelivered."""
+        if not self.health.is_alone:
+            self.health.stop()  # its requests take their time beside the batch's, and no new ones come
         await _bounded("the batch", _FINISH_BATCH_S, self.worker.stop())
         sends = _bounded("the sends", _FINISH_SENDS_S, self._finish_sends())
         await asyncio.gather(sends, self.intake.leave())

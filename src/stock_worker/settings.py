@@ -135,6 +135,11 @@ class Settings(BaseSettings):
         """Three heartbeats fit in a session, and never fewer than one in three seconds."""
         return min(3_000, self.kafka_session_timeout_ms // HEARTBEATS_PER_SESSION)
 
+    def secrets(self) -> list[str]:
+        """Give what no log may show; a URL stands for the password in it."""
+        secrets = (self.kafka_sasl_password, self.kafka_ssl_password, self.jwt_key)
+        return [self.database_url, *(secret.get_secret_value() for secret in secrets if secret)]
+
 
 def _disagreements(settings: Settings) -> Sequence[tuple[bool, str]]:
     """Give, row by row: do these disagree, and what to say then."""

@@ -35,7 +35,7 @@ async def wait_for_the_world(settings: Settings, waits: Waits) -> None:
     waits |= {"PostgreSQL": "PostgreSQL has not answered yet", "Kafka": "Kafka has not answered yet"}
     try:
         async with asyncio.TaskGroup() as both:
-            both.create_task(until_it_works("PostgreSQL", lambda: _ask_database(settings), waits))
+            both.create_task(until_it_works("PostgreSQL", lambda: ask_database(settings), waits))
             both.create_task(until_it_works("Kafka", lambda: ask_kafka(settings), waits))
     except ExceptionGroup as faults:
         raise faults.exceptions[0] from None
@@ -81,8 +81,8 @@ _ADVICE: Final = (
 )
 
 
-async def _ask_database(settings: Settings) -> None:
-    """Connect as the worker will, and compare the schema's revision with ours."""
+async def ask_database(settings: Settings) -> None:
+    """Connect as the worker will, and compare the schema's revision with ours. Raises Stop, and asyncpg's errors."""
     connection = await connect(settings.database_url, "stock_worker", application_name="stock-worker start")
     try:
         revision = await read_revision(connection)

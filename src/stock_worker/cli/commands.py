@@ -7,6 +7,7 @@ import typer
 
 from stock_worker import __version__
 from stock_worker.cli import (
+    api,
     demo,
     dlt,
     doctor,
@@ -21,6 +22,7 @@ from stock_worker.cli import (
     settings,
     tail,
     terminal,
+    token,
     topics,
     verify,
 )
@@ -35,6 +37,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("run")(run.run)
+app.command("api")(api.api)
 app.command("migrate")(migrate.migrate)
 app.add_typer(topics.app, name="topics")
 app.command("demo")(demo.demo)
@@ -49,6 +52,7 @@ app.add_typer(dlt.app, name="dlt")
 app.add_typer(locations.app, name="locations")
 app.add_typer(rules.app, name="rules")
 app.add_typer(settings.app, name="settings")
+app.command("token")(token.token)
 
 
 def _print_version(wanted: bool) -> None:

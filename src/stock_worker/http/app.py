@@ -3,16 +3,27 @@
 Source: contract section 7.
 """
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from functools import partial
 from typing import Final
 
 from fastapi import APIRouter, FastAPI
 
 from stock_worker import __version__
-from stock_worker.http import problems
+from stock_worker.http import page, problems
 from stock_worker.http.backend import Backend
-from stock_worker.http.routes import alerts, dead_letters, history, items, locations, reports, rules, settings, stream, writes
+from stock_worker.http.documents import describe
+from stock_worker.http.routes import (
+    alerts,
+    dead_letters,
+    history,
+    items,
+    locations,
+    reports,
+    rules,
+    settings,
+    stream,
+    writes,
+)
 from stock_worker.http.watch import Watch
 from stock_worker.metrics import Metrics
 
@@ -22,25 +33,32 @@ is booked once. Errors are problem details (RFC 9457). Money is decimal text; ti
 
 
 def create_app(backend: Backend, metrics: Metrics) -> FastAPI:
-    """Make the application over a backend, which it opens when it starts and closes when it ends."""
-
-    @asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        async with backend.open():
-            yield
-
+    """Make the application over a backend, which whoever serves it keeps open meanwhile."""
     app = FastAPI(
         title="stock-worker",
         version=__version__,
         description=_DESCRIPTION,
-        lifespan=lifespan,
-        docs_url=None,
+        docs_url=None,  # its page asks a server far away for its script; `page` has its own
         redoc_url=None,
         openapi_url=f"{BASE}/openapi.json",
     )
     app.state.backend = backend
+    app.openapi = partial(describe, app)  # type: ignore[method-assign] # FastAPI's own way to have another document
     api = APIRouter(prefix=BASE)
-    for routes in (history, items, reports, writes, alerts, dead_letters, locations, rules, settings, stream):
+    # What comes first is asked first: `/items/{product}/explain` would be a variant's path to `items`.
+    for routes in (
+        page,
+        history,
+        items,
+        reports,
+        writes,
+        alerts,
+        rules,
+        settings,
+        locations,
+        dead_letters,
+        stream,
+    ):
         api.include_router(routes.router)
     app.include_router(api)
     problems.install(app)

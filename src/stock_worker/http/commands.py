@@ -21,6 +21,7 @@ from stock_worker.http.writing import Told
 from stock_worker.wire.decode import command_of
 
 SOURCE: Final = Source("http")
+SHAPE_REF: Final = "#/components/schemas/{model}"
 _ABOVE_THE_BODY: Final = ("site_id", "reference_id", "actor", "actor_id")
 _FAILED: Final = frozenset({OutcomeKind.REJECTED.value, OutcomeKind.CONFLICT.value})
 
@@ -91,8 +92,11 @@ def answer_of(told: Told, more: Mapping[str, Any] = MappingProxyType({})) -> dic
 
 
 def body_schema(adapter: TypeAdapter[Any], *, without: Collection[str] = _ABOVE_THE_BODY) -> dict[str, Any]:
-    """Describe a body for OpenAPI: the message's schema without what comes from outside of it."""
-    schema = adapter.json_schema(mode="validation")
+    """Describe a body for OpenAPI: the message's schema without what comes from outside of it.
+
+    What it refers to stands in its `$defs`, and is referred to as `documents.describe` puts it.
+    """
+    schema = adapter.json_schema(mode="validation", ref_template=SHAPE_REF)
     properties = {name: each for name, each in schema["properties"].items() if name not in without}
     required = [name for name in schema.get("required", ()) if name not in without]
     return {**schema, "properties": properties, "required": required}

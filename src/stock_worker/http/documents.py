@@ -5,15 +5,49 @@ Source: contract section 7.
 
 from typing import Any, Final
 
-from pydantic import TypeAdapter
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from stock_worker.http.commands import body_schema
+from stock_worker.http.commands import SHAPE_REF, body_schema
 from stock_worker.http.problems import MEDIA_TYPE, TITLES
 from stock_worker.wire.messages import SHAPES
 
-_PROBLEM: Final = {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}
+_PROBLEM: Final = {"schema": {"$ref": SHAPE_REF.format(model="ProblemDetails")}}
 
 Responses = dict[int | str, dict[str, Any]]
+
+
+class ProblemDetails(BaseModel):
+    """What is wrong with a request (RFC 9457). More members say more, by the code."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str = Field(description="A URI of the kind of problem, which never changes.")
+    title: str = Field(description="The kind in words, the same each time.")
+    status: int = Field(description="The status of the answer.")
+    detail: str = Field(description="What is wrong this time, and what to do.")
+    code: str = Field(description="The kind, or the refusal, for a program.", examples=["insufficient_stock"])
+
+
+def describe(app: FastAPI) -> dict[str, Any]:
+    """Make the OpenAPI document: FastAPI's, and beside its shapes those that only bodies and problems refer to."""
+    if app.openapi_schema is None:
+        document = get_openapi(
+            title=app.title,
+            version=app.version,
+            openapi_version=app.openapi_version,
+            description=app.description,
+            routes=app.routes,
+        )
+        shapes = document.setdefault("components", {}).setdefault("schemas", {})
+        shapes["ProblemDetails"] = ProblemDetails.model_json_schema(ref_template=SHAPE_REF)
+        for operation in (each for path in document["paths"].values() for each in path.values()):
+            for content in operation.get("requestBody", {}).get("content", {}).values():
+                for name, shape in content["schema"].pop("$defs", {}).items():
+                    assert shapes.setdefault(name, shape) == shape, f"two shapes are called {name}"
+        app.openapi_schema = document
+    return app.openapi_schema
 
 
 def problems(*codes: str) -> Responses:

@@ -43,20 +43,22 @@ TITLES: Final[Mapping[str, tuple[int, str]]] = {
 """Every problem by its code: the status, and the words that are the same each time."""
 
 
-class Problem(Exception):  # noqa: N818 - RFC 9457 calls it so
-    """What is wrong with one request. `code` is one of TITLES; `more` are members of the answer."""
+class Problem(HTTPException):
+    """What is wrong with one request. `code` is one of TITLES; `more` are members of the answer.
+
+    The framework lets its own kind of exception through wherever it reads a request; of any other it makes a 400.
+    """
 
     def __init__(
         self, code: str, detail: str, *, more: Mapping[str, Any] | None = None, headers: Mapping[str, str] | None = None
     ) -> None:
-        super().__init__(detail)
-        self.code, self.detail = code, detail
-        self.more, self.headers = dict(more or {}), dict(headers or {})
+        super().__init__(TITLES[code][0], detail, headers)
+        self.code, self.more = code, dict(more or {})
 
     @property
     def status(self) -> int:
         """The status of the answer."""
-        return TITLES[self.code][0]
+        return self.status_code
 
     def response(self) -> Response:
         """Make the answer."""
@@ -67,11 +69,10 @@ class Problem(Exception):  # noqa: N818 - RFC 9457 calls it so
 
 
 def install(app: FastAPI) -> None:
-    """Let the application answer every error as a problem."""
+    """Let the application answer every error that it expects as a problem; the rest is the watch's."""
     app.add_exception_handler(Problem, _told)
     app.add_exception_handler(RequestValidationError, _malformed)
     app.add_exception_handler(HTTPException, _of_the_framework)
-    app.add_exception_handler(Exception, _unexpected)
 
 
 def of_fault(error: BaseException) -> Problem:
@@ -81,6 +82,16 @@ def of_fault(error: BaseException) -> Problem:
     if issubclass(reaction(error), Retry):
         return Problem("unavailable", "the database does not answer; try again", headers=_again())
     return Problem("internal_error", "a fault of the server; it is in its log")
+
+
+def unexpected(error: Exception, method: str, route: str) -> Problem:
+    """Say what nobody expected, and tell the log: a fault of the surroundings in one line, a bug with its traceback."""
+    problem = of_fault(error)
+    if problem.code == "internal_error":
+        logger.error("%s %s failed", method, route, exc_info=error)
+    else:
+        say(logger, logging.WARNING, "a request could not be answered", code=problem.code, error=one_line(error))
+    return problem
 
 
 async def _told(_request: Request, error: Exception) -> Response:
@@ -100,15 +111,6 @@ async def _of_the_framework(_request: Request, error: Exception) -> Response:
     codes = {status: code for code, (status, _) in reversed(list(TITLES.items()))}
     code = codes.get(error.status_code, "malformed" if error.status_code < HTTPStatus.INTERNAL_SERVER_ERROR else "")
     return Problem(code or "internal_error", str(error.detail), headers=error.headers).response()
-
-
-async def _unexpected(request: Request, error: Exception) -> Response:
-    problem = of_fault(error)
-    if problem.code == "internal_error":
-        logger.error("%s %s failed", request.method, request.scope.get("path"), exc_info=error)
-    else:
-        say(logger, logging.WARNING, "a request could not be answered", code=problem.code, error=one_line(error))
-    return problem.response()
 
 
 def _again() -> dict[str, str]:

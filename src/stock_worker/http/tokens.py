@@ -5,30 +5,48 @@ public key cannot be taken for a secret. `none` is no algorithm. Source: contrac
 """
 
 import asyncio
+import contextlib
+import json
+import logging
+import re
 import time
 import urllib.request
+import warnings
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final, NamedTuple, Protocol
 from uuid import UUID
 
 import jwt
+from jwt.warnings import InsecureKeyLengthWarning
 
 from stock_worker.http.problems import Problem
-from stock_worker.settings import Settings
+from stock_worker.log import one_line, say
+from stock_worker.settings import Settings, SettingsError
+
+logger = logging.getLogger(__name__)
 
 SHARED: Final = "HS256"
+KEY_MIN_BYTES: Final = 32
+"""Of a shared key, RFC 7518 section 3.2: as many as the hash has."""
+# The library says it of each token, in a voice of its own; it is said once, at start.
+warnings.filterwarnings("ignore", category=InsecureKeyLengthWarning)
+
 _PUBLIC: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 _REQUIRED: Final = ("exp", "sub", "role")
 _LEEWAY_S: Final = 30
 """How far the clocks of who signs and who reads may be apart."""
 _SITES_MAX: Final = 10_000
 _NAME_MAX: Final = 2_000
+_UNFIT: Final = re.compile("[\0\ud800-\udfff]")
+"""What no text here may have (contract section 1); the name is booked as the actor."""
 
 _KEYS_LAST_S: Final = 300.0
 _ASK_AGAIN_S: Final = 10.0
 """A key id that nobody knows has the key set read again, but not more often: anybody can make one up."""
 _KEYS_TIMEOUT_S: Final = 5.0
+_NEVER: Final = float("-inf")
 
 
 class Role(StrEnum):
@@ -90,7 +108,7 @@ class KeySet:
     ) -> None:
         self._url, self._fetch, self._clock = url, fetch or _fetch, clock
         self._keys: Mapping[str | None, jwt.PyJWK] = {}
-        self._read_at = self._asked_at = float("-inf")
+        self._read_at = self._asked_at = _NEVER
         self._reading = asyncio.Lock()
 
     async def key_of(self, token: str) -> jwt.PyJWK:
@@ -110,17 +128,16 @@ class KeySet:
     async def _read(self) -> None:
         """Read the key set; what was known stays where that fails."""
         async with self._reading:
-            if self._clock() - self._asked_at < _ASK_AGAIN_S:
-                return
-            self._asked_at = self._clock()
-            try:
-                found = jwt.PyJWKSet.from_json((await self._fetch(self._url)).decode())
-            except (OSError, ValueError, jwt.PyJWTError) as error:
-                if not self._keys:
-                    raise Problem("unavailable", "the keys of tokens cannot be read; try again") from error
-                return
-            self._keys = {key.key_id: key for key in found.keys if key.algorithm_name in _PUBLIC}
-            self._read_at = self._clock()
+            if self._clock() - self._asked_at >= _ASK_AGAIN_S:
+                self._asked_at = self._clock()
+                try:
+                    self._keys = _public_keys(await self._fetch(self._url))
+                except (OSError, ValueError, RecursionError) as error:
+                    say(logger, logging.WARNING, "the keys of STOCK_JWKS_URL cannot be read", error=one_line(error))
+                else:
+                    self._read_at = self._clock()
+            if self._read_at == _NEVER:
+                raise Problem("unavailable", "the keys of tokens cannot be read; try again")
 
 
 class Verifier:
@@ -130,15 +147,17 @@ class Verifier:
         self._keys, self._audience, self._issuer = keys, audience, issuer
 
     @classmethod
-    def of(cls, settings: Settings) -> "Verifier | None":
-        """Make the one that the settings ask for; None where they name no key."""
+    def of(cls, settings: Settings) -> "Verifier":
+        """Make the one that the settings ask for. Raises SettingsError where they name no key."""
         keys: Keys
         if settings.jwt_key is not None:
             keys = SharedKey(settings.jwt_key.get_secret_value())
         elif settings.jwks_url is not None:
             keys = KeySet(settings.jwks_url)
         else:
-            return None
+            raise SettingsError(
+                "STOCK_JWT_KEY or STOCK_JWKS_URL is not set; set the one that the API's tokens come with"
+            )
         return cls(keys, audience=settings.jwt_audience, issuer=settings.jwt_issuer)
 
     async def principal(self, token: str) -> Principal:
@@ -158,6 +177,30 @@ class Verifier:
         return _principal(claims)
 
 
+def signed(settings: Settings, holder: Principal, now: datetime, ends: datetime) -> str:
+    """Make a token that says of its holder what `Verifier` reads, for development. The settings have a shared key."""
+    assert settings.jwt_key is not None, "a key set has no key to sign with"
+    claims = {
+        "sub": holder.subject,
+        "name": holder.name,
+        "role": holder.role.value,
+        "sites": sorted(holder.sites),
+        "iat": now,
+        "exp": ends,
+        "aud": settings.jwt_audience,
+        "iss": settings.jwt_issuer,
+    }
+    told = {name: value for name, value in claims.items() if value is not None}
+    return jwt.encode(told, settings.jwt_key.get_secret_value(), SHARED)
+
+
+def tell_of_a_short_key(settings: Settings) -> None:
+    """Warn of a shared key that is easier to guess than the signature is to forge."""
+    if settings.jwt_key is None or len(settings.jwt_key.get_secret_value().encode()) >= KEY_MIN_BYTES:
+        return
+    say(logger, logging.WARNING, f"STOCK_JWT_KEY is short; give it {KEY_MIN_BYTES} bytes or more (RFC 7518)")
+
+
 def unauthenticated(detail: str) -> Problem:
     """Say that nobody is known to ask, and how to be."""
     return Problem("unauthenticated", detail, headers={"WWW-Authenticate": 'Bearer realm="stock-worker"'})
@@ -175,6 +218,8 @@ def _principal(claims: Mapping[str, Any]) -> Principal:
     if None in known:
         raise unauthenticated("the token's sites must be UUIDs")
     called = name if isinstance(name, str) and name.strip() else subject
+    if not subject or _UNFIT.search(subject + called):
+        raise unauthenticated("the token's sub and name must be text without NUL and lone surrogates")
     return Principal(subject, called[:_NAME_MAX], role, frozenset(site for site in known if site))
 
 
@@ -183,6 +228,20 @@ def _uuid(text: object) -> str | None:
         return str(UUID(text)) if isinstance(text, str) else None
     except ValueError:
         return None
+
+
+def _public_keys(document: bytes) -> dict[str | None, jwt.PyJWK]:
+    """Read a key set; what is for something else, or of a kind that nobody here knows, is no key. Raises ValueError."""
+    read = json.loads(document)
+    if not isinstance(read, dict) or not isinstance(read.get("keys"), list):
+        raise ValueError("this is no key set")  # noqa: TRY004 - what cannot be read is one thing to whoever asked
+    keys = {}
+    for each in read["keys"]:
+        with contextlib.suppress(jwt.PyJWTError, ValueError, TypeError, AttributeError):
+            key = jwt.PyJWK(each)
+            if key.algorithm_name in _PUBLIC and key.public_key_use in {None, "sig"}:
+                keys[key.key_id] = key
+    return keys
 
 
 async def _fetch(url: str) -> bytes:

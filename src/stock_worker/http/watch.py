@@ -12,7 +12,7 @@ from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from stock_worker.http.problems import Problem
+from stock_worker.http.problems import Problem, unexpected
 from stock_worker.log import say
 from stock_worker.metrics import Metrics
 
@@ -25,6 +25,9 @@ RATE: Final = 1_000.0
 BURST: Final = 2_000.0
 _ADDRESSES_MAX: Final = 10_000
 _UNKNOWN: Final = "unknown"
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_TRACE_MAX: Final = 55
+"""As long as a traceparent is."""
 _HEADERS: Final = (
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
@@ -47,12 +50,12 @@ class Watch:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        began, status = self._clock(), 500
+        began, status, has_begun = self._clock(), 500, False
 
         async def sending(message: Message) -> None:
-            nonlocal status
+            nonlocal status, has_begun
             if message["type"] == "http.response.start":
-                status = message["status"]
+                status, has_begun = message["status"], True
                 there = {name.lower() for name, _ in message["headers"]}
                 message["headers"] = [
                     *message["headers"],
@@ -66,12 +69,19 @@ class Watch:
                 await answer(scope, receive, sending)
             else:
                 await self._app(scope, Bounded(scope, receive).receive, sending)
+        except Exception as error:
+            # Here and not in the framework's own layer for this, which is further out: it would answer without these
+            # headers, uncounted, and let the server log a traceback of a database that is away.
+            problem = unexpected(error, scope["method"], _route(scope))
+            if has_begun:
+                raise  # only a cut connection tells whoever reads that this is not all
+            await problem.response()(scope, receive, sending)
         finally:
             self._tell(scope, status, self._clock() - began)
 
     def _tell(self, scope: Scope, status: int, seconds: float) -> None:
-        route = getattr(scope.get("route"), "path", _UNKNOWN)
-        method = scope["method"] if route != _UNKNOWN else "-"
+        route = _route(scope)
+        method = scope["method"] if route != _UNKNOWN and scope["method"] in _METHODS else "-"
         self._metrics.http_requests_total.labels(route, method, str(status)).inc()
         self._metrics.http_request_seconds.labels(route).observe(seconds)
         principal = scope.get("state", {}).get("principal")
@@ -84,7 +94,7 @@ class Watch:
             status=status,
             seconds=round(seconds, 4),
             subject=principal.subject if principal else None,
-            trace=_header(scope, b"traceparent"),
+            trace=(_header(scope, b"traceparent") or "")[:_TRACE_MAX] or None,
         )
 
 
@@ -121,6 +131,12 @@ class Rates:
         if len(self._left) > _ADDRESSES_MAX:
             self._left.popitem(last=False)
         return allowed
+
+
+def _route(scope: Scope) -> str:
+    """Give the template. An included router keeps its own part of it; the whole is in what FastAPI leaves beside it."""
+    found = scope.get("fastapi", {}).get("effective_route_context") or scope.get("route")
+    return str(getattr(found, "path", _UNKNOWN))
 
 
 def _address(scope: Scope) -> str:

@@ -10,7 +10,7 @@ import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Final
+from typing import Final, NamedTuple
 
 import uvicorn
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -24,8 +24,17 @@ from stock_worker.metrics import Metrics
 
 Reasons = Callable[[], list[str]]
 Endpoint = Callable[[Request], Awaitable[Response]]
-Around = Callable[[Metrics, ASGIApp], AbstractAsyncContextManager[ASGIApp]]
-"""Makes of health's application the one that is served on the port, and holds what that needs while it is."""
+
+
+class Served(NamedTuple):
+    """What is served on the port. `end` ends what would not end by itself when the server is to."""
+
+    app: ASGIApp
+    end: Callable[[], None] = lambda: None
+
+
+Around = Callable[[Metrics, ASGIApp], AbstractAsyncContextManager[Served]]
+"""Makes of health's application what is served on the port, and holds what that needs while it is."""
 
 _BACKLOG: Final = 128
 _GOODBYE_S: Final = 1
@@ -36,9 +45,9 @@ _KEEP_ALIVE_S: Final = 75
 
 
 @asynccontextmanager
-async def alone(_metrics: Metrics, health: ASGIApp) -> AsyncIterator[ASGIApp]:
+async def alone(_metrics: Metrics, health: ASGIApp) -> AsyncIterator[Served]:
     """Serve health and nothing around it."""
-    yield health
+    yield Served(health)
 
 
 class Health:
@@ -51,6 +60,7 @@ class Health:
         self.is_alone = around is alone
         self._unhealthy, self._unready, self._paused, self._around = unhealthy, unready, paused, around
         self._server: _Server | None = None
+        self._end: Callable[[], None] = lambda: None
         self._stopped = False
 
     @staticmethod
@@ -63,9 +73,9 @@ class Health:
 
     async def serve(self, listening: socket.socket) -> None:
         """Answer until `stop`. Signals are the service's and not the server's."""
-        async with self._around(self.metrics, self.app()) as app:
+        async with self._around(self.metrics, self.app()) as served:
             config = uvicorn.Config(
-                app,
+                served.app,
                 log_config=None,
                 access_log=False,
                 server_header=False,
@@ -73,7 +83,7 @@ class Health:
                 timeout_keep_alive=_KEEP_ALIVE_S,
                 timeout_graceful_shutdown=_GOODBYE_S if self.is_alone else _GOODBYE_AROUND_S,
             )
-            self._server = _Server(config)
+            self._server, self._end = _Server(config), served.end
             self._server.should_exit = self._stopped
             await self._server.serve(sockets=[listening])
 
@@ -81,6 +91,7 @@ class Health:
         """Let `serve` return, once what is under way is answered."""
         self._stopped = True
         if self._server:
+            self._end()
             self._server.should_exit = True
 
     def app(self) -> Starlette:

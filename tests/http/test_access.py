@@ -9,14 +9,65 @@ from stock_worker.metrics import Metrics
 from tests.http.routes import SITED, RouteOf, routes_of
 from tests.http.running import OTHER, SITE, Api, product, serving, token
 
+NO_KAFKA: Final = 503
+"""What the stream says to one who may listen: there is none here."""
 READS, WRITES, OPERATES, ANYBODY = "reads", "writes", "operates", "anybody"
 
 NEEDS: Final = {
+    "DELETE /sites/{site}/alert-rules/products/{product_id}": WRITES,
+    "DELETE /sites/{site}/alert-rules/products/{product_id}/variants/{variant_id}": WRITES,
+    "DELETE /sites/{site}/alert-rules/site": WRITES,
+    "DELETE /sites/{site}/locations/{location_id}": WRITES,
+    "GET /dead-letters": OPERATES,
+    "GET /dead-letters/{topic}/{partition}/{offset}/{timestamp_ms}": OPERATES,
     "GET /docs": ANYBODY,
     "GET /docs/{part}": ANYBODY,
     "GET /openapi.json": ANYBODY,
+    "GET /sites/{site}/alert-rules": READS,
+    "GET /sites/{site}/alert-rules/products/{product_id}": READS,
+    "GET /sites/{site}/alert-rules/products/{product_id}/variants/{variant_id}": READS,
+    "GET /sites/{site}/alert-rules/site": READS,
+    "GET /sites/{site}/alerts": READS,
+    "GET /sites/{site}/dead-letters": READS,
+    "GET /sites/{site}/dead-letters/{topic}/{partition}/{offset}/{timestamp_ms}": READS,
+    "GET /sites/{site}/items": READS,
+    "GET /sites/{site}/items/{product_id}/explain": READS,
+    "GET /sites/{site}/items/{product_id}/{variant_id}/explain": READS,
+    "GET /sites/{site}/items/{product}": READS,
+    "GET /sites/{site}/items/{product}/{variant}": READS,
+    "GET /sites/{site}/locations": READS,
+    "GET /sites/{site}/locations/{location_id}": READS,
+    "GET /sites/{site}/movements": READS,
+    "GET /sites/{site}/orders/{order_id:path}": READS,
+    "GET /sites/{site}/parked": READS,
+    "GET /sites/{site}/references/{reference_type}/{reference_id:path}": READS,
+    "GET /sites/{site}/reports/inventory": READS,
+    "GET /sites/{site}/reports/low-stock": READS,
+    "GET /sites/{site}/reports/movements": READS,
+    "GET /sites/{site}/reports/out-of-stock": READS,
+    "GET /sites/{site}/reports/reorder": READS,
+    "GET /sites/{site}/reports/valuation": READS,
+    "GET /sites/{site}/reservations": READS,
+    "GET /sites/{site}/settings": READS,
+    "GET /sites/{site}/stream": READS,
+    "PATCH /sites/{site}/alert-rules/products/{product_id}": WRITES,
+    "PATCH /sites/{site}/alert-rules/products/{product_id}/variants/{variant_id}": WRITES,
+    "PATCH /sites/{site}/alert-rules/site": WRITES,
+    "PATCH /sites/{site}/items/{product_id}/locations/{location_id}": WRITES,
+    "PATCH /sites/{site}/items/{product_id}/{variant_id}/locations/{location_id}": WRITES,
+    "PATCH /sites/{site}/locations/{location_id}": WRITES,
+    "PATCH /sites/{site}/settings": WRITES,
+    "POST /dead-letters/{topic}/{partition}/{offset}/{timestamp_ms}/discard": OPERATES,
+    "POST /dead-letters/{topic}/{partition}/{offset}/{timestamp_ms}/replay": OPERATES,
     "POST /sites/{site}/adjustments": WRITES,
+    "POST /sites/{site}/adjustments/bulk": WRITES,
+    "POST /sites/{site}/alerts/{alert_id}/dismissal": WRITES,
+    "POST /sites/{site}/availability": READS,
     "POST /sites/{site}/counts": WRITES,
+    "POST /sites/{site}/dead-letters/{topic}/{partition}/{offset}/{timestamp_ms}/discard": WRITES,
+    "POST /sites/{site}/dead-letters/{topic}/{partition}/{offset}/{timestamp_ms}/replay": WRITES,
+    "POST /sites/{site}/locations": WRITES,
+    "POST /sites/{site}/locations/{location_id}/restoration": WRITES,
     "POST /sites/{site}/restocks": WRITES,
     "POST /sites/{site}/transfers": WRITES,
 }
@@ -59,7 +110,7 @@ async def test_every_route_by_role_and_site(module_database: str) -> None:
                     wanted = expected(needs, who, own=site == SITE)
                     status = await _status(api, route, bearer, site)
                     refused = status if status in {401, 403} else None
-                    if refused != wanted or status >= 500:
+                    if refused != wanted or (status >= 500 and status != NO_KAFKA):
                         wrong.append((str(route), who, "own" if site == SITE else "other", status, wanted))
         assert not wrong, "\n".join(map(str, wrong))
 

@@ -157,7 +157,7 @@ def address(module_database: str) -> Iterator[str]:
         thread.join()
 
 
-@described.parametrize()
+@described.exclude(path_regex="/stream$").parametrize()  # its answer never ends, and there is no Kafka here
 @settings(max_examples=CASES, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
 def test_whatever_is_asked_the_answer_is_one_that_is_written_down(address: str, case: schemathesis.Case) -> None:
     case.call_and_validate(

@@ -46,7 +46,7 @@ def describe(app: FastAPI) -> dict[str, Any]:
             for content in operation.get("requestBody", {}).get("content", {}).values():
                 for name, shape in content["schema"].pop("$defs", {}).items():
                     assert shapes.setdefault(name, shape) == shape, f"two shapes are called {name}"
-        app.openapi_schema = document
+        app.openapi_schema = _in_every_dialect(document)
     return app.openapi_schema
 
 
@@ -69,6 +69,19 @@ def command_body(topic: str, example: dict[str, Any]) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": content}}
 
 
+def _in_every_dialect(value: Any) -> Any:  # noqa: ANN401 - any part of a JSON document
+    """Spell the class of control characters out in patterns: JSON Schema's regular expressions do not know it."""
+    if isinstance(value, dict):
+        return {
+            name: part.replace(r"\p{Cc}", _CONTROL)
+            if name == "pattern" and isinstance(part, str)
+            else _in_every_dialect(part)
+            for name, part in value.items()
+        }
+    return [_in_every_dialect(part) for part in value] if isinstance(value, list) else value
+
+
+_CONTROL: Final = r"\x00-\x1f\x7f-\x9f"
 _EVERYWHERE: Final = (
     "malformed", "unauthenticated", "forbidden", "too_many_requests", "internal_error", "unavailable", "timed_out",
 )  # fmt: skip

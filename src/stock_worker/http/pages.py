@@ -11,7 +11,7 @@ from stock_worker.http.shapes import Shape
 
 LIMIT: Final = 50
 LIMIT_MAX: Final = 200
-_PAGE_MAX: Final = 1_000_000
+PAGE_MAX: Final = 1_000_000
 
 Limit = Annotated[int, Query(ge=1, le=LIMIT_MAX, description="How many at most.")]
 
@@ -42,7 +42,7 @@ class Page(NamedTuple):
 
 
 async def _page(
-    page: Annotated[int, Query(ge=1, le=_PAGE_MAX, description="From 1.")] = 1, limit: Limit = LIMIT
+    page: Annotated[int, Query(ge=1, le=PAGE_MAX, description="From 1.")] = 1, limit: Limit = LIMIT
 ) -> Page:
     return Page(page, limit)
 

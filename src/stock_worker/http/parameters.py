@@ -4,15 +4,12 @@ Pages count from 1; a page past the end is empty and says the same total. Source
 """
 
 from datetime import UTC, date, datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, Field, PlainValidator, TypeAdapter, WithJsonSchema
 
-from stock_worker.http.shapes import Shape
+from stock_worker.http.pages import LIMIT, LIMIT_MAX, PAGE_MAX, Page, Pagination
 
-LIMIT: Final = 50
-LIMIT_MAX: Final = 200
-_PAGE_MAX: Final = 1_000_000
 _DATE: Final = len("2026-01-31")
 
 
@@ -52,23 +49,14 @@ DayOrInstant = Annotated[
 class Paged(BaseModel):
     """Which page of a list, for a person."""
 
-    page: Annotated[int, Field(ge=1, le=_PAGE_MAX, description="The page, from 1.")] = 1
+    page: Annotated[int, Field(ge=1, le=PAGE_MAX, description="The page, from 1.")] = 1
     limit: Annotated[int, Field(ge=1, le=LIMIT_MAX, description="How many a page.")] = LIMIT
 
     @property
     def offset(self) -> int:
         """How many come before the page."""
-        return (self.page - 1) * self.limit
+        return Page(self.page, self.limit).offset
 
-    def pagination(self, total: int) -> dict[str, Any]:
+    def pagination(self, total: int) -> Pagination:
         """Say where the page is among so many."""
-        return {"page": self.page, "limit": self.limit, "total": total, "total_pages": -(-total // self.limit)}
-
-
-class Pagination(Shape):
-    """Where a page is among all that fits."""
-
-    page: int
-    limit: int
-    total: int
-    total_pages: int
+        return Page(self.page, self.limit).of(total)

@@ -28,7 +28,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from stock_worker import log
 from stock_worker.faults import Stop
-from stock_worker.health import Around, Health
+from stock_worker.health import Around, Health, Served
 from stock_worker.http.app import create_app
 from stock_worker.http.backend import Backend
 from stock_worker.http.tokens import Verifier, tell_of_a_short_key
@@ -74,10 +74,10 @@ def serve(settings: Settings, processes: int = PROCESSES) -> int:
 @asynccontextmanager
 async def _application(
     settings: Settings, verifier: Verifier, metrics: Metrics, health: ASGIApp
-) -> AsyncIterator[ASGIApp]:
+) -> AsyncIterator[Served]:
     """Make the application that health stands beside, and hold open what it stands on."""
     async with Backend(settings, metrics, verifier).open() as backend:
-        yield beside(health, create_app(backend, metrics))
+        yield Served(beside(health, create_app(backend, metrics)), backend.stream.cut_all)
 
 
 def beside(health: ASGIApp, api: ASGIApp) -> ASGIApp:
@@ -251,11 +251,11 @@ class _Child:
         return [reason for reason, is_so in reasons.items() if is_so and reason]
 
     @asynccontextmanager
-    async def _around(self, metrics: Metrics, health: ASGIApp) -> AsyncIterator[ASGIApp]:
+    async def _around(self, metrics: Metrics, health: ASGIApp) -> AsyncIterator[Served]:
         async with Backend(self._settings, metrics, self._verifier).open() as backend:
             looking = asyncio.create_task(self._look(backend))
             try:
-                yield beside(health, create_app(backend, metrics))
+                yield Served(beside(health, create_app(backend, metrics)), backend.stream.cut_all)
             finally:
                 looking.cancel()
                 await asyncio.gather(looking, return_exceptions=True)

@@ -9,10 +9,12 @@ from decimal import Decimal
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 
 Id = UUID
-Money = Annotated[Decimal, Field(examples=["12.50"])]
+Money = Annotated[
+    Decimal, Field(examples=["12.50"]), PlainSerializer(lambda value: format(value, "f"), return_type=str)
+]
 
 
 class Shape(BaseModel):

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
-from stock_worker.http.parameters import Pagination
+from stock_worker.http.pages import Pagination
 from stock_worker.http.shapes import Id, Money, Shape
 
 

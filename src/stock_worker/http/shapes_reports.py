@@ -9,7 +9,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from stock_worker.http.parameters import Pagination
+from stock_worker.http.pages import Pagination
 from stock_worker.http.shapes import Id, Money, Shape
 from stock_worker.http.shapes_items import ReportItem
 

@@ -101,8 +101,8 @@ async def _of_operator(books: Books, principal: Operator) -> Desk:
 
 async def _position(
     topic: Annotated[_Topic, Path(description="The command topic, as the letter names it.")],
-    partition: Annotated[_Partition, Path()],
-    offset: Annotated[_Offset, Path()],
+    partition: Annotated[_Partition, Path(description="The partition of that topic.")],
+    offset: Annotated[_Offset, Path(description="The record's offset there.")],
     timestamp_ms: Annotated[
         _Stamp, Path(description="Kafka's time of the record: it tells a topic from its next life.")
     ],

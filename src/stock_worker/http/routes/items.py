@@ -52,7 +52,7 @@ class ItemsAsked(Paged):
     category_id: Annotated[PlainText | None, Field(max_length=500, description="Of this category.")] = None
     location_id: Annotated[UUID | None, Field(description="That lie or have lain at this location.")] = None
     sort: Annotated[Sort, Field(description="By what; what has no such value comes last.")] = "name"
-    order: Literal["asc", "desc"] = "asc"
+    order: Annotated[Literal["asc", "desc"], Field(description="Upwards or downwards.")] = "asc"
 
     def wanted(self, *, tracked_only: bool = False) -> Wanted:
         """Say which items are asked for."""

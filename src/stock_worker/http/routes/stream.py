@@ -75,7 +75,7 @@ class EventStream(Response):
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-@router.get("/stream", response_class=EventStream, responses={**problems(), **_STREAM})
+@router.get("/stream", status_code=200, response_class=EventStream, responses={**problems(), **_STREAM})
 async def stream(
     request: Request,
     books: Books,

@@ -16,7 +16,7 @@ from stock_worker.core.topics import PRODUCT_CHANGED, STOCK_ADJUSTMENT
 from stock_worker.handle import Policy, handle_batch
 from stock_worker.wire.decode import decode
 from tests.http.own_site import OwnSite, own_site
-from tests.http.running import Api, product, serving, token
+from tests.http.running import OTHER, Api, product, serving, token
 
 OFFSETS = itertools.count()
 RED = product(101)
@@ -248,7 +248,7 @@ async def test_a_stay_that_is_over_is_a_conflict(api: OwnSite) -> None:
     assert await numbers(api, dismissed="true") == []
 
 
-@pytest.mark.parametrize(("alert_id", "status"), [(str(uuid4()), 404), ("1", 422), ("%00", 422)])
+@pytest.mark.parametrize(("alert_id", "status"), [(OTHER, 404), ("1", 422), ("%00", 422)])
 async def test_what_is_no_alert(api: OwnSite, alert_id: str, status: int) -> None:
     assert (await dismiss(api, alert_id)).status_code == status
 

@@ -10,7 +10,7 @@ import pytest_asyncio
 
 from stock_worker.core.ids import default_location_id
 from tests.http.own_site import OwnSite, own_site
-from tests.http.running import Api, product, serving, token
+from tests.http.running import OTHER, Api, product, serving, token
 
 FIT = {
     "code": "WH1",
@@ -102,7 +102,7 @@ async def test_locations_are_listed_in_the_order_in_which_they_serve(api: OwnSit
     assert pagination == {"locations": [], "pagination": {"page": 4, "limit": 2, "total": 5, "total_pages": 3}}
 
 
-@pytest.mark.parametrize(("location_id", "status"), [(str(uuid4()), 404), ("DEFAULT", 422), ("%00", 422)])
+@pytest.mark.parametrize(("location_id", "status"), [(OTHER, 404), ("DEFAULT", 422), ("%00", 422)])
 async def test_what_is_no_location(api: OwnSite, location_id: str, status: int) -> None:
     assert (await api.get(f"/locations/{location_id}")).status_code == status
     for method, path in (("PATCH", ""), ("DELETE", ""), ("POST", "/restoration")):
@@ -150,7 +150,7 @@ async def test_what_does_not_fit_changes_nothing(api: OwnSite, name: str) -> Non
     assert (await api.get(f"/locations/{first['location_id']}")).json() == first
 
 
-@pytest.mark.parametrize("body", [{"code": "A"}, {"name": "A", "site_id": "x"}, {"name": "A", "code": str(uuid4())}])
+@pytest.mark.parametrize("body", [{"code": "A"}, {"name": "A", "site_id": "x"}, {"name": "A", "code": OTHER}])
 async def test_what_makes_no_location(api: OwnSite, body: object) -> None:
     answer = await api.ask("POST", "/locations", json=body)
     assert (answer.status_code, answer.json()["code"]) == (422, "malformed")

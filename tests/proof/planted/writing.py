@@ -102,10 +102,9 @@ FAULTS: Final = (
         (
             Edit(
                 "store/load.py",
-                "    items = await _items(connection, keys, known)\n",
-                "    named = {key for command in commands for key in items_of(command)}\n"
-                "    items = await _items(connection, named, known)\n"
-                "    items.update(await _items(connection, keys - named, known))\n",
+                "    items, moment = await _held_items(connection, keys, sites, known)\n    references",
+                "    await _items(connection, {key for command in commands for key in items_of(command)}, known)\n"
+                "    items, moment = await _held_items(connection, keys, sites, known)\n    references",
             ),
         ),
         (TOGETHER + "test_rule_2_batches_that_meet_take_their_locks_in_one_order[items of orders too]",),
@@ -113,7 +112,7 @@ FAULTS: Final = (
     Fault(
         "recorded when the transaction began",
         "Section 2: recorded_at is read before the locks, so a row may be older than one it follows.",
-        (Edit("store/queries/batch.sql", "SELECT clock_timestamp();", "SELECT now();"),),
+        (Edit("store/queries/policies.sql", "SELECT clock_timestamp() AS moment", "SELECT now() AS moment"),),
         (TOGETHER + "test_2_recorded_at_is_read_after_the_locks",),
     ),
     Fault(

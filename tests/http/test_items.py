@@ -245,7 +245,7 @@ async def test_one_item_by_product_and_by_variant(api: Api, books: Books) -> Non
     assert (await api.get(f"/items/{product(2)}")).json()["code"] == "not_found"
 
 
-async def test_what_lies_there_is_worth_what_it_cost_as_far_as_that_is_known(api: Api, books: Books) -> None:
+async def test_rule_12_what_lies_there_is_worth_what_it_cost_as_far_as_that_is_known(api: Api, books: Books) -> None:
     await books.rule(backorder_limit=5)
     await books.restock(1, 4)  # of unknown cost
     await books.restock(2, 4, unit_cost="1.5")
@@ -268,7 +268,7 @@ async def test_what_lies_there_is_worth_what_it_cost_as_far_as_that_is_known(api
 WORTH = ("unit_cost", "total_value", "uncosted_quantity")
 
 
-async def test_as_of_gives_what_the_ledger_had(api: Api, books: Books) -> None:
+async def test_c32_as_of_gives_what_the_ledger_had(api: Api, books: Books) -> None:
     """At a hundred moments, against the last rows at or before each, item and places."""
     draw = random.Random(11)
     at = NOON

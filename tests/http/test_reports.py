@@ -128,7 +128,7 @@ def valued(ledger: list[Mapping[str, Any]], entries: Mapping[str, Mapping], mome
     return {"cost": cost, "price": price, "categories": dict(categories), **sums}
 
 
-async def test_valuation_now_and_at_random_moments(api: Api, books: Books) -> None:
+async def test_rule_12_valuation_now_and_at_random_moments(api: Api, books: Books) -> None:
     moments = await a_valued_site(books)
     ledger = await books.ledger()
     found = await books.connection.fetch("SELECT *, product_id::text AS id FROM stock.products")
@@ -353,7 +353,7 @@ async def test_low_stock_is_low_or_worse_but_not_out(api: Api, books: Books) -> 
     assert await short(api, "low-stock", threshold=12) == three
 
 
-async def test_out_of_stock_has_what_is_owed_and_what_never_moved(api: Api, books: Books) -> None:
+async def test_c52_out_of_stock_has_what_is_owed_and_what_never_moved(api: Api, books: Books) -> None:
     await a_short_site(books)
     wanted = {"owed": (-2, "out", 0), "out": (0, "out", 0), "never moved": (0, "out", 0)}
     assert await short(api, "out-of-stock") == wanted

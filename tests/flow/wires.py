@@ -20,6 +20,10 @@ class Wires:
         """Let nothing through any more on connections that said this name when they were opened."""
         self._frozen.add(name.encode())
 
+    def thaw(self) -> None:
+        """Let new connections through again; what was frozen stays so."""
+        self._frozen.clear()
+
     async def carry(self, near: asyncio.StreamReader, far: asyncio.StreamWriter, said: bytearray) -> None:
         """Hand on what comes until either side closes; once frozen, take no more."""
         while data := await near.read(_AT_ONCE):

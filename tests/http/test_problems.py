@@ -1,5 +1,6 @@
 """Errors as problem details: what the surroundings do to a request, and that nothing of ours leaks."""
 
+import asyncio
 import logging
 from typing import Annotated, Any
 
@@ -9,11 +10,13 @@ import pytest
 from fastapi import Body, FastAPI
 from starlette.exceptions import HTTPException
 
+from stock_worker.http import backend
 from stock_worker.http.app import create_app
 from stock_worker.http.problems import TITLES, Problem, of_fault
 from stock_worker.http.watch import BODY_MAX_BYTES
 from stock_worker.metrics import PREFIX
 from tests.flow.running import until
+from tests.flow.wires import wires
 from tests.http.running import Api, product, serving
 
 RESTOCK = {"lines": [{"product_id": product(1), "quantity": 1}]}
@@ -174,3 +177,16 @@ async def test_connections_that_died_idle_are_replaced(api: Api, database: str) 
 
     await until(answers)
     assert (await api.write("/restocks", RESTOCK)).status_code == 200
+
+
+async def test_a_database_that_freezes_holds_nobody_for_ever(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backend, "ANSWER_MAX_S", 1.0)
+    async with wires(database) as between, serving(between.url) as api:
+        assert (await api.get("/settings")).status_code == 200
+        between.freeze("stock-worker api")
+        asked = asyncio.create_task(api.get("/settings"))
+        await asyncio.wait([asked], timeout=15)
+        assert asked.done(), "it waits for ever"
+        assert (asked.result().status_code, asked.result().json()["code"]) == (503, "unavailable")
+        between.thaw()
+        assert (await api.get("/settings")).status_code == 200

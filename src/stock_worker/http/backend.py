@@ -5,8 +5,9 @@ that forgets its site finds nothing of another's. What an operator or an admin c
 Source: contract section 7, last point.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import asynccontextmanager
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 
@@ -22,11 +23,16 @@ from stock_worker.store.steering.refused import Refused, Why
 
 if TYPE_CHECKING:
     from asyncpg import Connection, Pool
+    from asyncpg.pool import PoolConnectionProxy
 
 T = TypeVar("T")
 
 READERS: Final = 8
 _STEERERS: Final = 2
+_TURN_MAX_S: Final = 10.0
+"""How long a request waits for one of the connections."""
+ANSWER_MAX_S: Final = 20.0
+"""How long a request may keep one. A statement ends by itself before; a server that is frozen ends nothing."""
 _READ_MAX_S: Final = 15.0
 _STEER_MAX_S: Final = 15.0
 
@@ -64,21 +70,21 @@ class Backend:
             yield self
 
     @asynccontextmanager
-    async def reading(self, sites: Iterable[str]) -> AsyncIterator["Connection"]:
-        """Read on one snapshot what these sites have, and nothing else."""
+    async def reading(self, sites: Iterable[str], *, at_most_s: float | None = None) -> AsyncIterator["Connection"]:
+        """Read on one snapshot what these sites have, and nothing else; cut off after so long (ANSWER_MAX_S)."""
         assert self._readers is not None, "the backend is open"
-        async with (
-            self._readers.acquire() as connection,
-            connection.transaction(isolation="repeatable_read", readonly=True),
-        ):
-            await connection.execute("SELECT set_config('stock.sites', $1, true)", ",".join(sites))
-            yield cast("Connection", connection)
+        async with self._readers.acquire(timeout=_TURN_MAX_S) as connection:
+            with _cut_after(at_most_s or ANSWER_MAX_S, connection):
+                async with connection.transaction(isolation="repeatable_read", readonly=True):
+                    await connection.execute("SELECT set_config('stock.sites', $1, true)", ",".join(sites))
+                    yield cast("Connection", connection)
 
     async def steer(self, work: Callable[["Connection"], Awaitable[T | Refused]]) -> T:
         """Change what people steer, as the worker. Raises Problem where it is refused."""
         assert self._steerers is not None, "the backend is open"
-        async with self._steerers.acquire() as connection:
-            done = await work(cast("Connection", connection))
+        async with self._steerers.acquire(timeout=_TURN_MAX_S) as connection:
+            with _cut_after(ANSWER_MAX_S, connection):
+                done = await work(cast("Connection", connection))
         if isinstance(done, Refused):
             raise Problem(_CODES.get(done.why, "conflict"), done.message, more={"why": done.why.value})
         return done
@@ -87,3 +93,13 @@ class Backend:
         """Ask the database for a sign of life, as a reader. Raises what asyncpg raises."""
         async with self.reading(()) as connection:
             await connection.fetchval("SELECT 1")
+
+
+@contextmanager
+def _cut_after(seconds: float, connection: "PoolConnectionProxy") -> Iterator[None]:
+    """Cut a connection off that is kept longer: whoever waits on it is woken, which a cancellation alone is not."""
+    timer = asyncio.get_running_loop().call_later(seconds, connection.terminate)
+    try:
+        yield
+    finally:
+        timer.cancel()

@@ -90,7 +90,7 @@ async def open_pool(database_url: str, role: Role, *, most: int, timeout_s: floa
         max_size=most,
         timeout=_CONNECT_MAX_S,
         init=take_role,
-        reset=_keep,
+        reset=_leave,
         server_settings={
             **settings,
             "application_name": name,
@@ -101,5 +101,7 @@ async def open_pool(database_url: str, role: Role, *, most: int, timeout_s: floa
         yield pool
 
 
-async def _keep(connection: "Connection") -> None:
-    """Leave a connection as it is when it goes back to its pool."""
+async def _leave(connection: "Connection") -> None:
+    """End what somebody who was cancelled left under way; else nothing is asked when a connection goes back."""
+    if connection.is_in_transaction():
+        await connection.execute("ROLLBACK")

@@ -244,6 +244,9 @@ async def _period(
 
 # ---------------------------------------------------------------- files
 
+_FILE_MAX_S: Final = 600.0
+"""How long a file may take, however slowly it is read at the other end."""
+
 Tell = Callable[["Connection", Sequence[State]], Awaitable[list[Row]]]
 
 
@@ -255,7 +258,7 @@ async def _states(
     books: Backend, access: Access, wanted: Wanted, order: Order, tell: Tell
 ) -> AsyncGenerator[spreadsheet.Rows]:
     """Tell of all items that fit, part by part, on one snapshot."""
-    async with books.reading(access.sites) as connection:
+    async with books.reading(access.sites, at_most_s=_FILE_MAX_S) as connection:
         listed = await reads.list_items(connection, access.site_id, wanted, order)
         for first in range(0, listed.total, _AT_ONCE):
             ids = listed.item_ids[first : first + _AT_ONCE]
@@ -268,7 +271,7 @@ async def _told_all(_connection: "Connection", states: Sequence[State]) -> list[
 
 async def _due(books: Backend, access: Access) -> AsyncGenerator[spreadsheet.Rows]:
     """Tell of all that is to be reordered, part by part, on one snapshot."""
-    async with books.reading(access.sites) as connection:
+    async with books.reading(access.sites, at_most_s=_FILE_MAX_S) as connection:
         total, due = await reports.read_due(connection, access.site_id, Slice())
         for first in range(0, total, _AT_ONCE):
             yield await _reorder_lines(connection, access.site_id, due[first : first + _AT_ONCE])

@@ -20,6 +20,8 @@ from tests.flow.running import product, settings_for
 KEY: Final = "the shared key of the tests, which is long enough"
 SITE: Final = str(uuid5(NAMESPACE_OID, "site"))
 OTHER: Final = str(uuid5(NAMESPACE_OID, "another site"))
+DAY_S: Final = 86_400
+"""How long a token lasts: some are made when tests are collected, and used a quarter of an hour later."""
 USER: Final = str(uuid5(NAMESPACE_OID, "user"))
 
 __all__ = ["KEY", "OTHER", "SITE", "USER", "Api", "product", "serving", "token"]
@@ -27,7 +29,7 @@ __all__ = ["KEY", "OTHER", "SITE", "USER", "Api", "product", "serving", "token"]
 
 def token(role: str = "org_admin", sites: tuple[str, ...] = (SITE,), **claims: object) -> str:
     """A bearer token that the tests' service takes; a claim of None is left out."""
-    said = {"sub": USER, "name": "Ada", "role": role, "sites": list(sites), "exp": int(time.time()) + 600, **claims}
+    said = {"sub": USER, "name": "Ada", "role": role, "sites": list(sites), "exp": int(time.time()) + DAY_S, **claims}
     return jwt.encode({name: value for name, value in said.items() if value is not None}, KEY, "HS256")
 
 

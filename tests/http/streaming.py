@@ -109,18 +109,19 @@ async def place(settings: Settings) -> AsyncIterator[Place]:
     assert verifier is not None
     backend = Backend(settings, metrics, verifier)
     config = uvicorn.Config(
-        create_app(backend, metrics), log_config=None, access_log=False, timeout_graceful_shutdown=1
+        create_app(backend, metrics), log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=1
     )
     server = _Server(config)
     port = socket.create_server(("127.0.0.1", 0))
-    serving = asyncio.create_task(server.serve(sockets=[port]))
-    await until(lambda: server.started)
-    try:
-        yield Place(backend, f"http://127.0.0.1:{port.getsockname()[1]}{BASE}")
-    finally:
-        backend.stream.cut_all()
-        server.should_exit = True
-        await serving
+    async with backend.open():
+        serving = asyncio.create_task(server.serve(sockets=[port]))
+        await until(lambda: server.started)
+        try:
+            yield Place(backend, f"http://127.0.0.1:{port.getsockname()[1]}{BASE}")
+        finally:
+            backend.stream.cut_all()
+            server.should_exit = True
+            await serving
 
 
 async def publish(

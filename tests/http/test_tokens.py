@@ -20,7 +20,7 @@ from stock_worker.http.problems import Problem
 from stock_worker.http.tokens import KeySet, Principal, Role, SharedKey, Verifier, tell_of_a_short_key
 from stock_worker.settings import Settings, SettingsError
 from tests.flow.running import settings_for
-from tests.http.running import KEY, SITE, USER
+from tests.http.running import DAY_S, KEY, SITE, USER
 
 NOW: Final = int(time.time())
 CLAIMS: Final[dict[str, Any]] = {
@@ -28,7 +28,7 @@ CLAIMS: Final[dict[str, Any]] = {
     "name": "Ada",
     "role": "org_admin",
     "sites": [SITE],
-    "exp": NOW + 600,
+    "exp": NOW + DAY_S,
     "aud": "stock",
     "iss": "https://issuer.test",
 }
@@ -108,8 +108,8 @@ REFUSED: Final = {
     "without exp": (shared(exp=None), "exp"),
     "exp no time": (shared(exp="tomorrow"), "Expiration"),
     "exp beyond all times": (hs256({**CLAIMS, "exp": float("inf")}, KEY.encode()), "must be an integer"),
-    "not yet valid": (shared(nbf=NOW + 600), "not yet valid"),
-    "issued in the future": (shared(iat=NOW + 600), "not yet valid"),
+    "not yet valid": (shared(nbf=NOW + DAY_S), "not yet valid"),
+    "issued in the future": (shared(iat=NOW + DAY_S), "not yet valid"),
     "another audience": (shared(aud="others"), "Audience"),
     "no audience": (shared(aud=None), "aud"),
     "another issuer": (shared(iss="https://others.test"), "issuer"),
@@ -337,7 +337,7 @@ async def test_a_public_key_is_no_secret(issuer: Issuer) -> None:
 async def test_a_key_set_refuses_what_a_shared_key_refuses(issuer: Issuer, name: str) -> None:
     changes: dict[str, dict[str, Any]] = {
         "expired": {"exp": NOW - 60},
-        "not yet valid": {"nbf": NOW + 600},
+        "not yet valid": {"nbf": NOW + DAY_S},
         "another audience": {"aud": "others"},
         "another issuer": {"iss": "others"},
         "an unknown role": {"role": "root"},

@@ -143,6 +143,7 @@ class _Processes:
                 say(logger, logging.INFO, "stopping: requests under way are answered first")
                 return 0
             dead = ended.result()
+            await asyncio.to_thread(dead.join)  # it has ended; this learns how
             say(logger, logging.CRITICAL, f"the process {dead.name} died; all end", exit_code=dead.exitcode)
         except Stop as fault:
             say(logger, logging.CRITICAL, str(fault))

@@ -60,10 +60,12 @@ class Writer:
     def __init__(self, database_url: str, policy: Policy, metrics: Metrics) -> None:
         self._database_url, self._policy, self._metrics = database_url, policy, metrics
         self._waiting: asyncio.Queue[_Asked] = asyncio.Queue(_WAITING_MAX)
+        self._is_working = False
         self._connection: Connection | None = None
 
     async def write(self, command: Command) -> Told:
         """Have a command decided and booked. Raises Problem where it could not be, and then nothing is known of it."""
+        assert self._is_working, "nobody would answer"
         asked = _Asked(command, asyncio.get_running_loop().create_future())
         try:
             self._waiting.put_nowait(asked)
@@ -75,10 +77,12 @@ class Writer:
     async def working(self) -> AsyncIterator[None]:
         """Work for as long as the block runs; what is asked until then is decided before it ends."""
         loop = asyncio.create_task(self._run(), name="http writer")
+        self._is_working = True
         try:
             yield
             await self._waiting.join()
         finally:
+            self._is_working = False
             loop.cancel()
             await asyncio.gather(loop, return_exceptions=True)
             self._discard_connection()

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 
 import pytest
+import pytest_asyncio
 
 from tests.http.booking import Books
 from tests.http.running import Api, serving
@@ -21,3 +22,10 @@ async def books(database: str) -> AsyncIterator[Books]:
     opened = await Books.open(database)
     yield opened
     await opened.connection.close()
+
+
+@pytest_asyncio.fixture(scope="module")
+async def served(module_database: str) -> AsyncIterator[Api]:
+    """The API over a database that the tests of one file share."""
+    async with serving(module_database) as api:
+        yield api

@@ -40,7 +40,12 @@ class Api:
     client: httpx.AsyncClient
     backend: Backend
     metrics: Metrics
+    site_id: str = SITE
     keys: int = field(default=0)
+
+    def token(self, role: str) -> str:
+        """A token of somebody with this role at the site."""
+        return token(role, (self.site_id,))
 
     async def ask(
         self,
@@ -48,15 +53,19 @@ class Api:
         path: str,
         *,
         bearer: str | None = "",
-        site: str = SITE,
+        site: str = "",
         headers: Mapping[str, str] = {},
         **more: Any,  # noqa: ANN401 - httpx's own arguments
     ) -> httpx.Response:
-        """Ask below a site (`path` begins with its slash) as an org_admin of it, as somebody else, or as nobody."""
-        said = {} if bearer is None else {"Authorization": f"Bearer {bearer or token()}"}
-        return await self.client.request(method, f"/sites/{site}{path}", headers={**said, **headers}, **more)
+        """Ask below the site, or below another one, as an org_admin of it, as somebody else, or as nobody.
 
-    async def get(self, path: str, *, bearer: str | None = "", site: str = SITE, **query: object) -> httpx.Response:
+        `path` begins with its slash.
+        """
+        said = {} if bearer is None else {"Authorization": f"Bearer {bearer or self.token('org_admin')}"}
+        below = f"/sites/{site or self.site_id}{path}"
+        return await self.client.request(method, below, headers={**said, **headers}, **more)
+
+    async def get(self, path: str, *, bearer: str | None = "", site: str = "", **query: object) -> httpx.Response:
         """Read; None as a value leaves the parameter out."""
         params = {name: value for name, value in query.items() if value is not None}
         return await self.ask("GET", path, bearer=bearer, site=site, params=params)
@@ -68,7 +77,7 @@ class Api:
         *,
         key: str | None = None,
         bearer: str | None = "",
-        site: str = SITE,
+        site: str = "",
         headers: Mapping[str, str] = {},
     ) -> httpx.Response:
         """Send a command, under a key of its own unless one is given."""

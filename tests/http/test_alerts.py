@@ -2,39 +2,31 @@
 
 import itertools
 import json
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
 import httpx
 import pytest
-import pytest_asyncio
 
 from stock_worker.core.model import Record
 from stock_worker.core.topics import PRODUCT_CHANGED, STOCK_ADJUSTMENT
 from stock_worker.handle import Policy, handle_batch
 from stock_worker.wire.decode import decode
-from tests.http.own_site import OwnSite, own_site
-from tests.http.running import OTHER, Api, product, serving, token
+from tests.http.own_site import own_site
+from tests.http.running import OTHER, Api, product, token
 
 OFFSETS = itertools.count()
 RED = product(101)
 
 
-@pytest_asyncio.fixture(scope="module")
-async def served(module_database: str) -> AsyncIterator[Api]:
-    async with serving(module_database) as api:
-        yield api
-
-
 @pytest.fixture
-def api(served: Api) -> OwnSite:
+def api(served: Api) -> Api:
     """The API, and a site of which nothing is known."""
     return own_site(served)
 
 
-async def send(api: OwnSite, topic: str, key: str, fields: dict[str, Any], ago: timedelta = timedelta(0)) -> None:
+async def send(api: Api, topic: str, key: str, fields: dict[str, Any], ago: timedelta = timedelta(0)) -> None:
     """Apply a message as the worker does, at some time ago."""
     value = json.dumps({"site_id": api.site_id, **fields}).encode()
     record = Record(topic, 0, next(OFFSETS), 1_772_366_400_000, key.encode(), value, ())
@@ -45,33 +37,33 @@ async def send(api: OwnSite, topic: str, key: str, fields: dict[str, Any], ago: 
     assert done.kind.value == "applied", done
 
 
-async def announce(api: OwnSite, number: int, variant: str | None = None, **fields: object) -> None:
+async def announce(api: Api, number: int, variant: str | None = None, **fields: object) -> None:
     """Announce a product or a variant."""
     key = f"{api.site_id}/{product(number)}/{variant or ''}"
     about = {"product_id": product(number), "variant_id": variant, "status": "active"}
     await send(api, PRODUCT_CHANGED, key, about | fields)
 
 
-async def move(api: OwnSite, number: int, type_: str, quantity: int, days_ago: float, **line: object) -> None:
+async def move(api: Api, number: int, type_: str, quantity: int, days_ago: float, **line: object) -> None:
     """Move stock of a product some days ago."""
     lines = [{"product_id": product(number), "quantity": quantity, **line}]
     command = {"reference_id": str(uuid4()), "type": type_, "lines": lines}
     await send(api, STOCK_ADJUSTMENT, "", command, timedelta(days=days_ago))
 
 
-async def alerts(api: OwnSite, **query: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - parameters of any kind
+async def alerts(api: Api, **query: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - parameters of any kind
     answer = await api.get("/alerts", bearer=api.token("viewer"), **query)
     assert answer.status_code == 200, answer.text
     return answer.json()["alerts"]
 
 
-async def numbers(api: OwnSite, **query: Any) -> list[int]:  # noqa: ANN401 - parameters of any kind
+async def numbers(api: Api, **query: Any) -> list[int]:  # noqa: ANN401 - parameters of any kind
     """Which products are in the list, by number."""
     names = {product(number): number for number in range(20)}
     return [names[each["product_id"]] for each in await alerts(api, **query)]
 
 
-async def rule(api: OwnSite, path: str, **given: object) -> None:
+async def rule(api: Api, path: str, **given: object) -> None:
     assert (await api.ask("PATCH", f"/alert-rules/{path}", json=given)).status_code == 200
 
 
@@ -82,7 +74,7 @@ STOCK = {1: 11, 2: 10, 3: 4, 4: 3, 5: 1, 6: 0}
 """Available of products 1 to 6: by 10, 3 and 0 the first is ok, two are low, two critical, one is out."""
 
 
-async def fill(api: OwnSite) -> None:
+async def fill(api: Api) -> None:
     for number, quantity in STOCK.items():
         await api.stock(number, quantity or 1)
     await move(api, 6, "damage", 1, 0)
@@ -98,14 +90,14 @@ async def fill(api: OwnSite) -> None:
         ({"level": "low"}, [3, 2]),
     ],
 )
-async def test_levels_are_exact_and_the_worst_comes_first(api: OwnSite, query: dict, found: list[int]) -> None:
+async def test_levels_are_exact_and_the_worst_comes_first(api: Api, query: dict, found: list[int]) -> None:
     await fill(api)
     assert await numbers(api, **query) == found
     total = (await api.get("/alerts", **query)).json()["pagination"]
     assert total == {"page": 1, "limit": 50, "total": len(found), "total_pages": 1}
 
 
-async def test_pages_join_to_the_whole(api: OwnSite) -> None:
+async def test_pages_join_to_the_whole(api: Api) -> None:
     await fill(api)
     pages = [(await api.get("/alerts", page=page, limit=2)).json() for page in (1, 2, 3, 4)]
     assert [each["current_stock"] for page in pages for each in page["alerts"]] == [0, 1, 3, 4, 10]
@@ -113,7 +105,7 @@ async def test_pages_join_to_the_whole(api: OwnSite) -> None:
     assert pages[3]["alerts"] == []
 
 
-async def test_what_is_ok_untracked_archived_or_never_moved_is_not_here(api: OwnSite) -> None:
+async def test_what_is_ok_untracked_archived_or_never_moved_is_not_here(api: Api) -> None:
     await fill(api)
     await announce(api, 3, name="Plate", track_inventory=False, revision=1)
     await announce(api, 7, name="Never moved", revision=1)
@@ -123,7 +115,7 @@ async def test_what_is_ok_untracked_archived_or_never_moved_is_not_here(api: Own
     assert await numbers(api) == [6, 5, 3, 2]
 
 
-async def test_a_rule_that_is_not_active_hides_no_level(api: OwnSite) -> None:
+async def test_a_rule_that_is_not_active_hides_no_level(api: Api) -> None:
     await rule(api, "site", is_active=False)
     await api.stock(1, 5)
     (alert,) = await alerts(api)
@@ -133,7 +125,7 @@ async def test_a_rule_that_is_not_active_hides_no_level(api: OwnSite) -> None:
 # ---------------------------------------------------------------- what is told
 
 
-async def test_an_alert_tells_what_the_catalog_and_the_books_say(api: OwnSite) -> None:
+async def test_an_alert_tells_what_the_catalog_and_the_books_say(api: Api) -> None:
     about = {"name": "Mug", "variant_name": "Red", "sku": "M-1", "image_url": "https://shop.test/mug.png"}
     await announce(api, 1, RED, revision=1, **about)
     await api.stock(1, 5, variant_id=RED)
@@ -164,7 +156,7 @@ async def test_an_alert_tells_what_the_catalog_and_the_books_say(api: OwnSite) -
     [(5, "low", "low", 10), (2, "critical", "critical", 3), (0, "out", "out_of", 0)],
 )
 async def test_the_threshold_is_of_the_nearest_that_says_it(
-    api: OwnSite, available: int, level: str, field: str, built_in: int
+    api: Api, available: int, level: str, field: str, built_in: int
 ) -> None:
     """Of four nearer and nearer sources each is asked in turn; none changes the level, so no item has to move."""
     name = f"{field}_stock_threshold"
@@ -207,7 +199,7 @@ async def test_the_threshold_is_of_the_nearest_that_says_it(
         pytest.param([("restock", 9, 3.0), ("sale", 9, 1.0)], 0.0, id="nothing left"),
     ],
 )  # fmt: skip
-async def test_days_until_stockout(api: OwnSite, history: list[tuple[str, int, float]], days: float | None) -> None:
+async def test_days_until_stockout(api: Api, history: list[tuple[str, int, float]], days: float | None) -> None:
     for type_, quantity, days_ago in history:
         await move(api, 1, type_, quantity, days_ago)
     (alert,) = await alerts(api)
@@ -217,11 +209,11 @@ async def test_days_until_stockout(api: OwnSite, history: list[tuple[str, int, f
 # ---------------------------------------------------------------- dismissal
 
 
-async def dismiss(api: OwnSite, alert_id: str, bearer: str | None = "") -> httpx.Response:
+async def dismiss(api: Api, alert_id: str, bearer: str | None = "") -> httpx.Response:
     return await api.ask("POST", f"/alerts/{alert_id}/dismissal", bearer=bearer)
 
 
-async def test_dismissing_hides_one_stay_and_the_first_who_did_stays(api: OwnSite) -> None:
+async def test_dismissing_hides_one_stay_and_the_first_who_did_stays(api: Api) -> None:
     await fill(api)
     (out,) = await alerts(api, level="out")
     first = (await dismiss(api, out["alert_id"])).json()
@@ -239,7 +231,7 @@ async def test_dismissing_hides_one_stay_and_the_first_who_did_stays(api: OwnSit
     assert again["alert_id"] != out["alert_id"], "the next stay is another alert"
 
 
-async def test_a_stay_that_is_over_is_a_conflict(api: OwnSite) -> None:
+async def test_a_stay_that_is_over_is_a_conflict(api: Api) -> None:
     await api.stock(1, 5)
     (low,) = await alerts(api)
     await move(api, 1, "damage", 4, 0)
@@ -249,11 +241,11 @@ async def test_a_stay_that_is_over_is_a_conflict(api: OwnSite) -> None:
 
 
 @pytest.mark.parametrize(("alert_id", "status"), [(OTHER, 404), ("1", 422), ("%00", 422)])
-async def test_what_is_no_alert(api: OwnSite, alert_id: str, status: int) -> None:
+async def test_what_is_no_alert(api: Api, alert_id: str, status: int) -> None:
     assert (await dismiss(api, alert_id)).status_code == status
 
 
-async def test_an_alert_of_another_site_is_not_found_and_not_seen(api: OwnSite) -> None:
+async def test_an_alert_of_another_site_is_not_found_and_not_seen(api: Api) -> None:
     other = own_site(api)
     await other.stock(1, 5)
     (theirs,) = await alerts(other)
@@ -263,7 +255,7 @@ async def test_an_alert_of_another_site_is_not_found_and_not_seen(api: OwnSite) 
     assert await numbers(other) == [1]
 
 
-async def test_a_long_name_is_cut(api: OwnSite) -> None:
+async def test_a_long_name_is_cut(api: Api) -> None:
     await api.stock(1, 5)
     (low,) = await alerts(api)
     answer = await dismiss(api, low["alert_id"], bearer=token("org_admin", (api.site_id,), name="x" * 2_000))
@@ -278,12 +270,12 @@ async def test_a_long_name_is_cut(api: OwnSite) -> None:
     [{"level": "ok"}, {"level": "LOW"}, {"dismissed": "maybe"}, {"page": 0}, {"limit": 0}, {"limit": 201},
      {"page": "\x00"}, {"level": "\x00"}],
 )  # fmt: skip
-async def test_a_query_that_does_not_fit_is_422(api: OwnSite, query: dict) -> None:
+async def test_a_query_that_does_not_fit_is_422(api: Api, query: dict) -> None:
     answer = await api.get("/alerts", **query)
     assert (answer.status_code, answer.json()["code"]) == (422, "malformed")
 
 
-async def test_who_may(api: OwnSite) -> None:
+async def test_who_may(api: Api) -> None:
     await api.stock(1, 5)
     (low,) = await alerts(api)
     stranger = token("org_admin", (str(uuid4()),))

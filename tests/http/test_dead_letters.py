@@ -19,7 +19,7 @@ from stock_worker.devstack import Stack
 from stock_worker.handle import Policy, handle_batch
 from stock_worker.wire.decode import decode
 from tests.flow.running import PARTITIONS, make_topics
-from tests.http.own_site import OwnSite, own_site
+from tests.http.own_site import own_site
 from tests.http.running import Api, product, serving, token
 
 OFFSETS = itertools.count()
@@ -44,7 +44,7 @@ async def served(stack: Stack, module_database: str) -> AsyncIterator[Served]:
 
 
 @pytest.fixture
-def api(served: Served) -> OwnSite:
+def api(served: Served) -> Api:
     """The API, and a site of which nothing is known."""
     return own_site(served.api)
 
@@ -55,27 +55,27 @@ def topic(served: Served) -> str:
     return served.prefix + RESTOCK
 
 
-def restock(api: OwnSite, topic: str, reference_id: str, quantity: int) -> Record:
+def restock(api: Api, topic: str, reference_id: str, quantity: int) -> Record:
     lines = [{"product_id": product(1), "quantity": quantity}]
     value = json.dumps({"site_id": api.site_id, "reference_id": reference_id, "lines": lines}).encode()
     return Record(topic, 0, next(OFFSETS), STAMP, b"key", value, HEADERS)
 
 
-async def handle(api: OwnSite, *entries: Record | Malformed) -> list[str]:
+async def handle(api: Api, *entries: Record | Malformed) -> list[str]:
     """Apply records as the worker does; gives what became of each."""
     batch = [decode(each, RESTOCK) if isinstance(each, Record) else each for each in entries]
     outcomes = await api.backend.steer(lambda connection: handle_batch(connection, batch, Policy()))
     return [each.kind.value for each in outcomes]
 
 
-async def conflicts(api: OwnSite, topic: str, count: int = 1) -> list[Record]:
+async def conflicts(api: Api, topic: str, count: int = 1) -> list[Record]:
     """One delivery of reference R, and others that say something else under its name: dead letters of the site."""
     letters = [restock(api, topic, "R", 2 + n) for n in range(count)]
     assert await handle(api, restock(api, topic, "R", 1), *letters) == ["applied", *["conflict"] * count]
     return letters
 
 
-async def malformed(api: OwnSite, topic: str) -> Record:
+async def malformed(api: Api, topic: str) -> Record:
     """A record whose site cannot be read."""
     bad = Record(topic, 1, next(OFFSETS), STAMP, None, b"\xffnot JSON", ())
     assert await handle(api, bad) == ["malformed"]
@@ -87,7 +87,7 @@ def path_of(record: Record) -> str:
 
 
 async def operate(
-    api: OwnSite, method: str, path: str, bearer: str | None = OPERATOR, *, json: object = None
+    api: Api, method: str, path: str, bearer: str | None = OPERATOR, *, json: object = None
 ) -> httpx.Response:
     """Ask for the letters of all sites."""
     headers = {} if bearer is None else {"Authorization": f"Bearer {bearer}"}
@@ -98,7 +98,7 @@ def raw(value: bytes | None, text: str | None) -> dict[str, str | None] | None:
     return None if value is None else {"text": text, "base64": base64.b64encode(value).decode()}
 
 
-async def offsets(api: OwnSite, **query: Any) -> list[int]:  # noqa: ANN401 - parameters of any kind
+async def offsets(api: Api, **query: Any) -> list[int]:  # noqa: ANN401 - parameters of any kind
     answer = await api.get("/dead-letters", bearer=api.token("viewer"), **query)
     assert answer.status_code == 200, answer.text
     return [each["offset"] for each in answer.json()["dead_letters"]]
@@ -124,7 +124,7 @@ async def sent(stack: Stack, topic: str) -> list[Any]:
 # ---------------------------------------------------------------- look
 
 
-async def test_a_site_lists_the_letters_that_name_it_the_newest_first(api: OwnSite, topic: str) -> None:
+async def test_a_site_lists_the_letters_that_name_it_the_newest_first(api: Api, topic: str) -> None:
     first, second = await conflicts(api, topic, 2)
     await malformed(api, topic)
     await conflicts(own_site(api), topic)
@@ -145,7 +145,7 @@ async def test_a_site_lists_the_letters_that_name_it_the_newest_first(api: OwnSi
     }
 
 
-async def test_filters(api: OwnSite, topic: str) -> None:
+async def test_filters(api: Api, topic: str) -> None:
     first, second = await conflicts(api, topic, 2)
     await api.ask("POST", f"{path_of(first)}/discard", json={"reason": "a test"})
     assert await offsets(api) == await offsets(api, settled="false") == [second.offset]
@@ -158,7 +158,7 @@ async def test_filters(api: OwnSite, topic: str) -> None:
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 7, 8])
-async def test_cursors_join_to_the_whole_though_all_have_one_time(api: OwnSite, topic: str, limit: int) -> None:
+async def test_cursors_join_to_the_whole_though_all_have_one_time(api: Api, topic: str, limit: int) -> None:
     letters = await conflicts(api, topic, 7)
     found: list[int] = []
     cursor, pages = None, 0
@@ -190,12 +190,12 @@ async def test_cursors_join_to_the_whole_though_all_have_one_time(api: OwnSite, 
         {"topic": "a b"},
     ],
 )
-async def test_a_query_that_does_not_fit_is_422(api: OwnSite, query: dict) -> None:
+async def test_a_query_that_does_not_fit_is_422(api: Api, query: dict) -> None:
     answer = await api.get("/dead-letters", **query)
     assert (answer.status_code, answer.json()["code"]) == (422, "malformed"), answer.text
 
 
-async def test_a_letter_is_told_whole(api: OwnSite, topic: str) -> None:
+async def test_a_letter_is_told_whole(api: Api, topic: str) -> None:
     (letter,) = await conflicts(api, topic)
     told = (await api.get(path_of(letter), bearer=api.token("viewer"))).json()
     assert letter.value is not None
@@ -221,7 +221,7 @@ async def test_a_letter_is_told_whole(api: OwnSite, topic: str) -> None:
         ("%ED%A0%80/0/1/1", 422),
     ],
 )
-async def test_what_is_no_letter(api: OwnSite, path: str, status: int) -> None:
+async def test_what_is_no_letter(api: Api, path: str, status: int) -> None:
     assert (await api.get(f"/dead-letters/{path}")).status_code == status
     for action, body in (("replay", {}), ("discard", {"reason": "x"})):
         answer = await api.ask("POST", f"/dead-letters/{path}/{action}", json=body)
@@ -232,7 +232,7 @@ async def test_what_is_no_letter(api: OwnSite, path: str, status: int) -> None:
 # ---------------------------------------------------------------- send again
 
 
-async def test_a_dry_run_says_what_would_be_sent_and_sends_nothing(api: OwnSite, topic: str) -> None:
+async def test_a_dry_run_says_what_would_be_sent_and_sends_nothing(api: Api, topic: str) -> None:
     (letter,) = await conflicts(api, topic)
     told = (await api.ask("POST", f"{path_of(letter)}/replay")).json()
     assert (told["sent"], told["topic"]) == (False, topic)
@@ -245,9 +245,7 @@ async def test_a_dry_run_says_what_would_be_sent_and_sends_nothing(api: OwnSite,
     assert (await api.get(path_of(letter))).json()["settlement"] is None
 
 
-async def test_what_is_replayed_comes_as_it_was_under_a_new_name_and_once(
-    api: OwnSite, topic: str, stack: Stack
-) -> None:
+async def test_what_is_replayed_comes_as_it_was_under_a_new_name_and_once(api: Api, topic: str, stack: Stack) -> None:
     (letter,) = await conflicts(api, topic)
     before = len(await sent(stack, topic))
     answer = await api.ask("POST", f"{path_of(letter)}/replay", json={"dry_run": False})
@@ -263,7 +261,7 @@ async def test_what_is_replayed_comes_as_it_was_under_a_new_name_and_once(
     assert len(await sent(stack, topic)) == before + 1
 
 
-async def test_a_reference_that_is_known_is_a_conflict(api: OwnSite, topic: str) -> None:
+async def test_a_reference_that_is_known_is_a_conflict(api: Api, topic: str) -> None:
     first, second = await conflicts(api, topic, 2)
     assert await handle(api, restock(api, topic, "S", 99)) == ["applied"]
     answer = await api.ask("POST", f"{path_of(first)}/replay", json={"reference_id": "S"})
@@ -284,14 +282,14 @@ async def test_a_reference_that_is_known_is_a_conflict(api: OwnSite, topic: str)
         b"[]",
     ],
 )
-async def test_what_asks_for_no_replay_is_422(api: OwnSite, topic: str, body: bytes) -> None:
+async def test_what_asks_for_no_replay_is_422(api: Api, topic: str, body: bytes) -> None:
     (letter,) = await conflicts(api, topic)
     headers = {"Content-Type": "application/json"}
     answer = await api.ask("POST", f"{path_of(letter)}/replay", content=body, headers=headers)
     assert (answer.status_code, answer.json()["code"]) == (422, "malformed")
 
 
-async def test_a_letter_whose_topic_is_gone_stays_open(api: OwnSite) -> None:
+async def test_a_letter_whose_topic_is_gone_stays_open(api: Api) -> None:
     (letter,) = await conflicts(api, f"gone-{RESTOCK}")
     answer = await api.ask("POST", f"{path_of(letter)}/replay", json={"dry_run": False})
     assert (answer.status_code, answer.json()["why"]) == (409, "no_topic")
@@ -312,7 +310,7 @@ async def test_without_kafka_a_letter_stays_open_and_is_said_so(module_database:
 # ---------------------------------------------------------------- close
 
 
-async def test_a_letter_is_discarded_once_with_a_reason(api: OwnSite, topic: str) -> None:
+async def test_a_letter_is_discarded_once_with_a_reason(api: Api, topic: str) -> None:
     (letter,) = await conflicts(api, topic)
     told = (await api.ask("POST", f"{path_of(letter)}/discard", json={"reason": "a test order"})).json()
     assert (told["settlement"]["by"], told["settlement"]["words"]) == ("Ada", "a test order")
@@ -327,7 +325,7 @@ async def test_a_letter_is_discarded_once_with_a_reason(api: OwnSite, topic: str
 @pytest.mark.parametrize(
     "body", [{}, {"reason": ""}, {"reason": " "}, {"reason": "a\x00"}, {"reason": "x" * 501}, {"reason": None}, []]
 )
-async def test_a_discard_needs_a_reason(api: OwnSite, topic: str, body: object) -> None:
+async def test_a_discard_needs_a_reason(api: Api, topic: str, body: object) -> None:
     (letter,) = await conflicts(api, topic)
     answer = await api.ask("POST", f"{path_of(letter)}/discard", json=body)
     assert (answer.status_code, answer.json()["code"]) == (422, "malformed")
@@ -337,7 +335,7 @@ async def test_a_discard_needs_a_reason(api: OwnSite, topic: str, body: object) 
 # ---------------------------------------------------------------- who may
 
 
-async def test_an_operator_has_the_letters_of_all_and_of_no_site(api: OwnSite, topic: str) -> None:
+async def test_an_operator_has_the_letters_of_all_and_of_no_site(api: Api, topic: str) -> None:
     (mine,), (theirs,), nobodys = (
         await conflicts(api, topic), await conflicts(own_site(api), topic), await malformed(api, topic)
     )  # fmt: skip
@@ -357,7 +355,7 @@ async def test_an_operator_has_the_letters_of_all_and_of_no_site(api: OwnSite, t
             assert answer.status_code == 404, "below a site there are the site's letters, whoever asks"
 
 
-async def test_a_bug_that_is_mended_lets_a_letter_go_as_it_came(api: OwnSite, topic: str) -> None:
+async def test_a_bug_that_is_mended_lets_a_letter_go_as_it_came(api: Api, topic: str) -> None:
     bad = restock(api, topic, "B", 5)
     assert await handle(api, Malformed(bad, "met a bug", Code.INTERNAL_ERROR)) == ["failed"]
     told = (await operate(api, "POST", f"{path_of(bad)}/replay", json={"dry_run": False})).json()
@@ -370,7 +368,7 @@ async def test_a_bug_that_is_mended_lets_a_letter_go_as_it_came(api: OwnSite, to
     ("method", "action", "body"),
     [("GET", "", None), ("POST", "/replay", {}), ("POST", "/discard", {"reason": "x"})],
 )
-async def test_who_may(api: OwnSite, topic: str, method: str, action: str, body: object) -> None:
+async def test_who_may(api: Api, topic: str, method: str, action: str, body: object) -> None:
     (letter,) = await conflicts(api, topic)
     path, writes = f"{path_of(letter)}{action}", method == "POST"
     stranger = token("org_admin", (own_site(api).site_id,))
@@ -385,9 +383,7 @@ async def test_who_may(api: OwnSite, topic: str, method: str, action: str, body:
     assert (await operate(api, "GET", "/dead-letters", bearer=api.token("org_admin"))).status_code == 403
 
 
-async def test_a_letter_of_another_site_of_the_same_person_is_not_found_below_this_one(
-    api: OwnSite, topic: str
-) -> None:
+async def test_a_letter_of_another_site_of_the_same_person_is_not_found_below_this_one(api: Api, topic: str) -> None:
     other = own_site(api)
     (theirs,) = await conflicts(other, topic)
     both = token("org_admin", (api.site_id, other.site_id))

@@ -1,16 +1,14 @@
 """Contract section 7, locations and what is noted of items at them; section 1 (location), rule 7."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 from uuid import uuid4
 
 import pytest
-import pytest_asyncio
 
 from stock_worker.core.ids import default_location_id
-from tests.http.own_site import OwnSite, own_site
-from tests.http.running import OTHER, Api, product, serving, token
+from tests.http.own_site import own_site
+from tests.http.running import OTHER, Api, product, token
 
 FIT = {
     "code": "WH1",
@@ -49,31 +47,25 @@ UNFIT = {
 }
 
 
-@pytest_asyncio.fixture(scope="module")
-async def served(module_database: str) -> AsyncIterator[Api]:
-    async with serving(module_database) as api:
-        yield api
-
-
 @pytest.fixture
-def api(served: Api) -> OwnSite:
+def api(served: Api) -> Api:
     """The API, and a site of which nothing is known."""
     return own_site(served)
 
 
-async def made(api: OwnSite, code: str, **more: object) -> dict[str, Any]:
+async def made(api: Api, code: str, **more: object) -> dict[str, Any]:
     answer = await api.ask("POST", "/locations", json={"name": code, "code": code, **more})
     assert answer.status_code == 201, answer.text
     return answer.json()
 
 
-async def patch(api: OwnSite, location_id: str, **given: object) -> dict[str, Any]:
+async def patch(api: Api, location_id: str, **given: object) -> dict[str, Any]:
     answer = await api.ask("PATCH", f"/locations/{location_id}", json=given)
     assert answer.status_code == 200, answer.text
     return answer.json()
 
 
-async def listed(api: OwnSite, **query: Any) -> list[str]:  # noqa: ANN401 - parameters of any kind
+async def listed(api: Api, **query: Any) -> list[str]:  # noqa: ANN401 - parameters of any kind
     answer = await api.get("/locations", bearer=api.token("viewer"), **query)
     assert answer.status_code == 200, answer.text
     return [each["code"] for each in answer.json()["locations"]]
@@ -82,14 +74,14 @@ async def listed(api: OwnSite, **query: Any) -> list[str]:  # noqa: ANN401 - par
 # ---------------------------------------------------------------- look
 
 
-async def test_a_site_has_its_default_before_anything_happened(api: OwnSite) -> None:
+async def test_a_site_has_its_default_before_anything_happened(api: Api) -> None:
     (only,) = (await api.get("/locations")).json()["locations"]
     assert only["location_id"] == default_location_id(api.site_id)
     assert (only["code"], only["is_default"], only["is_active"], only["created_at"]) == ("DEFAULT", True, True, None)
     assert (await api.get(f"/locations/{only['location_id']}")).json() == only
 
 
-async def test_locations_are_listed_in_the_order_in_which_they_serve(api: OwnSite) -> None:
+async def test_locations_are_listed_in_the_order_in_which_they_serve(api: Api) -> None:
     for code, priority in (("B", 5), ("A", 5), ("Z", -1)):
         await made(api, code, fulfillment_priority=priority)
     closed = await made(api, "C", is_active=False)
@@ -103,7 +95,7 @@ async def test_locations_are_listed_in_the_order_in_which_they_serve(api: OwnSit
 
 
 @pytest.mark.parametrize(("location_id", "status"), [(OTHER, 404), ("DEFAULT", 422), ("%00", 422)])
-async def test_what_is_no_location(api: OwnSite, location_id: str, status: int) -> None:
+async def test_what_is_no_location(api: Api, location_id: str, status: int) -> None:
     assert (await api.get(f"/locations/{location_id}")).status_code == status
     for method, path in (("PATCH", ""), ("DELETE", ""), ("POST", "/restoration")):
         body = {"name": "x"} if method == "PATCH" else None
@@ -114,7 +106,7 @@ async def test_what_is_no_location(api: OwnSite, location_id: str, status: int) 
 # ---------------------------------------------------------------- make and change
 
 
-async def test_a_location_has_every_field_that_was_given(api: OwnSite) -> None:
+async def test_a_location_has_every_field_that_was_given(api: Api) -> None:
     answer = await api.ask("POST", "/locations", json=FIT)
     told = answer.json()
     assert (answer.status_code, {name: told[name] for name in FIT}) == (201, FIT)
@@ -127,7 +119,7 @@ async def test_a_location_has_every_field_that_was_given(api: OwnSite) -> None:
 
 
 @pytest.mark.parametrize("name", FIT)
-async def test_each_field_is_changed_alone_and_null_clears_what_may_be_empty(api: OwnSite, name: str) -> None:
+async def test_each_field_is_changed_alone_and_null_clears_what_may_be_empty(api: Api, name: str) -> None:
     first = await made(api, "SHOP")
     told = await patch(api, first["location_id"], **{name: FIT[name]})
     assert told == first | {name: FIT[name], "updated_at": told["updated_at"]}
@@ -139,7 +131,7 @@ async def test_each_field_is_changed_alone_and_null_clears_what_may_be_empty(api
 
 
 @pytest.mark.parametrize("name", FIT)
-async def test_what_does_not_fit_changes_nothing(api: OwnSite, name: str) -> None:
+async def test_what_does_not_fit_changes_nothing(api: Api, name: str) -> None:
     first = await made(api, "SHOP")
     body = {**FIT, name: UNFIT[name]}
     for method, path in (("POST", "/locations"), ("PATCH", f"/locations/{first['location_id']}")):
@@ -151,12 +143,12 @@ async def test_what_does_not_fit_changes_nothing(api: OwnSite, name: str) -> Non
 
 
 @pytest.mark.parametrize("body", [{"code": "A"}, {"name": "A", "site_id": "x"}, {"name": "A", "code": OTHER}])
-async def test_what_makes_no_location(api: OwnSite, body: object) -> None:
+async def test_what_makes_no_location(api: Api, body: object) -> None:
     answer = await api.ask("POST", "/locations", json=body)
     assert (answer.status_code, answer.json()["code"]) == (422, "malformed")
 
 
-async def test_two_that_change_different_fields_at_once_lose_nothing(api: OwnSite) -> None:
+async def test_two_that_change_different_fields_at_once_lose_nothing(api: Api) -> None:
     first = await made(api, "SHOP")
     given = {name: value for name, value in FIT.items() if name not in {"is_default", "is_active"}}
     await asyncio.gather(*(patch(api, first["location_id"], **{name: value}) for name, value in given.items()))
@@ -167,14 +159,14 @@ async def test_two_that_change_different_fields_at_once_lose_nothing(api: OwnSit
 # ---------------------------------------------------------------- what cannot be
 
 
-async def refused(api: OwnSite, method: str, path: str, **body: object) -> str:
+async def refused(api: Api, method: str, path: str, **body: object) -> str:
     """Why something is a conflict."""
     answer = await api.ask(method, path, json=body or None)
     assert (answer.status_code, answer.json()["code"]) == (409, "conflict"), answer.text
     return answer.json()["why"]
 
 
-async def test_a_code_is_taken_once_in_a_site(api: OwnSite) -> None:
+async def test_a_code_is_taken_once_in_a_site(api: Api) -> None:
     shop = await made(api, "SHOP")
     other = await made(api, "B")
     assert await refused(api, "POST", "/locations", name="x", code="SHOP") == "code_taken"
@@ -182,7 +174,7 @@ async def test_a_code_is_taken_once_in_a_site(api: OwnSite) -> None:
     assert (await made(own_site(api), "SHOP"))["location_id"] != shop["location_id"]
 
 
-async def test_the_default_and_what_is_not_empty_stay_open(api: OwnSite) -> None:
+async def test_the_default_and_what_is_not_empty_stay_open(api: Api) -> None:
     shop = await made(api, "SHOP")
     default = default_location_id(api.site_id)
     await api.stock(quantity=5, location_id=shop["location_id"])
@@ -198,7 +190,7 @@ async def test_the_default_and_what_is_not_empty_stay_open(api: OwnSite) -> None
     assert await refused(api, "PATCH", f"/locations/{shut['location_id']}", is_default=True) == "not_active"
 
 
-async def test_an_empty_location_is_archived_and_restored(api: OwnSite) -> None:
+async def test_an_empty_location_is_archived_and_restored(api: Api) -> None:
     shop, last = await made(api, "SHOP"), await made(api, "LAST")
     path = f"/locations/{shop['location_id']}"
     archived = (await api.ask("DELETE", path)).json()
@@ -214,14 +206,14 @@ async def test_an_empty_location_is_archived_and_restored(api: OwnSite) -> None:
 # ---------------------------------------------------------------- items at locations
 
 
-async def note(api: OwnSite, path: str, **given: object) -> dict[str, Any]:
+async def note(api: Api, path: str, **given: object) -> dict[str, Any]:
     answer = await api.ask("PATCH", path, json=given)
     assert answer.status_code == 200, answer.text
     return answer.json()
 
 
 @pytest.mark.parametrize("variant", [None, product(101)])
-async def test_what_is_noted_of_an_item_leaves_its_counters(api: OwnSite, variant: str | None) -> None:
+async def test_what_is_noted_of_an_item_leaves_its_counters(api: Api, variant: str | None) -> None:
     default = default_location_id(api.site_id)
     await api.stock(quantity=7, variant_id=variant)
     hold = {"type": "reserved", "lines": [{"product_id": product(1), "variant_id": variant, "quantity": 2}]}
@@ -251,14 +243,14 @@ async def test_what_is_noted_of_an_item_leaves_its_counters(api: OwnSite, varian
     "given", [{"bin_location": ""}, {"bin_location": "x" * 501}, {"bin_location": "a\x00"}, {"reorder_point": -1},
               {"reorder_point": "5"}, {"reorder_point": 10**15 + 1}, {"on_hand": 5}, []],
 )  # fmt: skip
-async def test_a_note_that_does_not_fit_is_422(api: OwnSite, given: object) -> None:
+async def test_a_note_that_does_not_fit_is_422(api: Api, given: object) -> None:
     await api.stock()
     path = f"/items/{product(1)}/locations/{default_location_id(api.site_id)}"
     answer = await api.ask("PATCH", path, json=given)
     assert (answer.status_code, answer.json()["code"]) == (422, "malformed")
 
 
-async def test_a_note_needs_an_item_and_a_place_of_the_site(api: OwnSite) -> None:
+async def test_a_note_needs_an_item_and_a_place_of_the_site(api: Api) -> None:
     await api.stock()
     other = own_site(api)
     theirs = await made(other, "SHOP")
@@ -287,7 +279,7 @@ async def test_a_note_needs_an_item_and_a_place_of_the_site(api: OwnSite) -> Non
         ("PATCH", f"/items/{product(1)}/{product(101)}/locations/{{id}}"),
     ],
 )
-async def test_who_may(api: OwnSite, method: str, path: str) -> None:
+async def test_who_may(api: Api, method: str, path: str) -> None:
     shop = await made(api, "SHOP")
     path = path.format(id=shop["location_id"])
     stranger = token("org_admin", (str(uuid4()),))
@@ -298,7 +290,7 @@ async def test_who_may(api: OwnSite, method: str, path: str) -> None:
     assert everybodys.status_code not in {401, 403}
 
 
-async def test_a_location_of_another_site_is_not_found(api: OwnSite) -> None:
+async def test_a_location_of_another_site_is_not_found(api: Api) -> None:
     theirs = await made(own_site(api), "SHOP")
     both = token("org_admin", (api.site_id, theirs["location_id"]))
     assert (await api.get(f"/locations/{theirs['location_id']}", bearer=both)).status_code == 404

@@ -1,14 +1,12 @@
 """Contract section 7, alert rules: own values, what holds and who says so; rule 10: items are evaluated again."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
-from tests.http.own_site import OwnSite, own_site
-from tests.http.running import Api, product, serving, token
+from tests.http.own_site import own_site
+from tests.http.running import Api, product, token
 
 MUG, RED = product(1), product(101)
 PATHS = {
@@ -55,31 +53,25 @@ UNFIT = {
 }
 
 
-@pytest_asyncio.fixture(scope="module")
-async def served(module_database: str) -> AsyncIterator[Api]:
-    async with serving(module_database) as api:
-        yield api
-
-
 @pytest.fixture
-def api(served: Api) -> OwnSite:
+def api(served: Api) -> Api:
     """The API, and a site of which nothing is known."""
     return own_site(served)
 
 
-async def get(api: OwnSite, scope: str) -> dict[str, Any]:
+async def get(api: Api, scope: str) -> dict[str, Any]:
     answer = await api.get(PATHS[scope], bearer=api.token("viewer"))
     assert answer.status_code == 200, answer.text
     return answer.json()
 
 
-async def patch(api: OwnSite, scope: str, **given: object) -> dict[str, Any]:
+async def patch(api: Api, scope: str, **given: object) -> dict[str, Any]:
     answer = await api.ask("PATCH", PATHS[scope], json=given)
     assert answer.status_code == 200, answer.text
     return answer.json()
 
 
-async def jobs(api: OwnSite) -> list[tuple]:
+async def jobs(api: Api) -> list[tuple]:
     """What waits to be evaluated again: product, variant, and whether the backorder limit changed."""
     async with api.backend.reading([api.site_id]) as connection:
         rows = await connection.fetch(
@@ -90,7 +82,7 @@ async def jobs(api: OwnSite) -> list[tuple]:
 
 
 @pytest.mark.parametrize("scope", PATHS)
-async def test_without_a_rule_the_built_in_values_hold(api: OwnSite, scope: str) -> None:
+async def test_without_a_rule_the_built_in_values_hold(api: Api, scope: str) -> None:
     told = await get(api, scope)
     assert (told["rule"], told["updated_at"]) == (None, None)
     assert told["effective"] == {name: {"value": value, "source": "built-in"} for name, value in BUILT_IN.items()}
@@ -101,7 +93,7 @@ async def test_without_a_rule_the_built_in_values_hold(api: OwnSite, scope: str)
 
 @pytest.mark.parametrize("scope", PATHS)
 @pytest.mark.parametrize("name", BUILT_IN)
-async def test_each_field_is_set_alone_and_null_inherits(api: OwnSite, scope: str, name: str) -> None:
+async def test_each_field_is_set_alone_and_null_inherits(api: Api, scope: str, name: str) -> None:
     told = await patch(api, scope, **{name: FIT[name]})
     assert told["rule"] == NOTHING | {name: FIT[name]}
     assert told["effective"][name] == {"value": FIT[name], "source": scope}
@@ -112,7 +104,7 @@ async def test_each_field_is_set_alone_and_null_inherits(api: OwnSite, scope: st
 
 
 @pytest.mark.parametrize("name", BUILT_IN)
-async def test_what_does_not_fit_changes_nothing(api: OwnSite, name: str) -> None:
+async def test_what_does_not_fit_changes_nothing(api: Api, name: str) -> None:
     others = {other: value for other, value in FIT.items() if other != name}
     answer = await api.ask("PATCH", PATHS["product"], json={**others, name: UNFIT[name]})
     assert (answer.status_code, answer.json()["code"], name in answer.json()["detail"]) == (422, "malformed", True)
@@ -121,12 +113,12 @@ async def test_what_does_not_fit_changes_nothing(api: OwnSite, name: str) -> Non
 
 
 @pytest.mark.parametrize("body", [{"low_threshold": 5}, [], None, "five"])
-async def test_a_body_that_is_no_rule_is_422(api: OwnSite, body: object) -> None:
+async def test_a_body_that_is_no_rule_is_422(api: Api, body: object) -> None:
     answer = await api.ask("PATCH", PATHS["site"], json=body)
     assert (answer.status_code, answer.json()["code"]) == (422, "malformed")
 
 
-async def test_each_field_comes_from_the_nearest_that_says_it(api: OwnSite) -> None:
+async def test_each_field_comes_from_the_nearest_that_says_it(api: Api) -> None:
     settings = {"default_low_threshold": 50, "default_critical_threshold": 30, "default_out_threshold": 20}
     await api.ask("PATCH", "/settings", json=settings)
     await patch(api, "site", critical_stock_threshold=6, backorder_limit=7)
@@ -157,7 +149,7 @@ async def test_each_field_comes_from_the_nearest_that_says_it(api: OwnSite) -> N
     ],
 )
 async def test_a_change_that_may_change_a_level_leaves_a_job(
-    api: OwnSite, scope: str, given: dict, left: list[tuple]
+    api: Api, scope: str, given: dict, left: list[tuple]
 ) -> None:
     await patch(api, scope, **given)
     await patch(api, scope, **given)
@@ -165,7 +157,7 @@ async def test_a_change_that_may_change_a_level_leaves_a_job(
 
 
 @pytest.mark.parametrize("scope", PATHS)
-async def test_a_rule_that_is_removed_inherits_everything(api: OwnSite, scope: str) -> None:
+async def test_a_rule_that_is_removed_inherits_everything(api: Api, scope: str) -> None:
     await patch(api, scope, low_stock_threshold=5)
     answer = await api.ask("DELETE", PATHS[scope])
     assert answer.status_code == 200
@@ -175,7 +167,7 @@ async def test_a_rule_that_is_removed_inherits_everything(api: OwnSite, scope: s
     assert (again.status_code, again.json()["code"]) == (404, "not_found")
 
 
-async def test_all_rules_are_listed_by_product_and_variant_the_sites_last(api: OwnSite) -> None:
+async def test_all_rules_are_listed_by_product_and_variant_the_sites_last(api: Api) -> None:
     others = sorted(product(number) for number in range(2, 6))
     for other in others:
         await api.ask("PATCH", f"/alert-rules/products/{other}", json={"low_stock_threshold": 5})
@@ -199,17 +191,17 @@ async def test_all_rules_are_listed_by_product_and_variant_the_sites_last(api: O
 
 
 @pytest.mark.parametrize("query", [{"page": 0}, {"limit": 201}, {"limit": "x"}, {"product_id": "x"}, {"page": 10**30}])
-async def test_a_query_that_does_not_fit_is_422(api: OwnSite, query: dict) -> None:
+async def test_a_query_that_does_not_fit_is_422(api: Api, query: dict) -> None:
     assert (await api.get("/alert-rules", **query)).status_code == 422
 
 
-async def test_two_that_change_different_fields_at_once_lose_nothing(api: OwnSite) -> None:
+async def test_two_that_change_different_fields_at_once_lose_nothing(api: Api) -> None:
     await asyncio.gather(*(patch(api, "product", **{name: value}) for name, value in FIT.items()))
     assert (await get(api, "product"))["rule"] == FIT
 
 
 @pytest.mark.parametrize("scope", PATHS)
-async def test_who_may(api: OwnSite, scope: str) -> None:
+async def test_who_may(api: Api, scope: str) -> None:
     stranger = token("org_admin", (own_site(api).site_id,))
     for bearer, reads, changes in (
         (None, 401, 401),
@@ -225,7 +217,7 @@ async def test_who_may(api: OwnSite, scope: str) -> None:
         assert deleted == (404 if changes == 200 else changes)
 
 
-async def test_a_rule_of_one_site_is_no_other_sites(api: OwnSite) -> None:
+async def test_a_rule_of_one_site_is_no_other_sites(api: Api) -> None:
     other = own_site(api)
     await patch(other, "product", low_stock_threshold=5)
     both = token("viewer", (api.site_id, other.site_id))

@@ -1,13 +1,11 @@
 """Contract section 7, settings: the admin's names, each with its default, what fits it and what does not."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
-import pytest_asyncio
 
-from tests.http.own_site import OwnSite, own_site
-from tests.http.running import Api, serving, token
+from tests.http.own_site import own_site
+from tests.http.running import Api, token
 
 DEFAULTS = {
     "default_low_threshold": 10,
@@ -53,37 +51,31 @@ UNFIT = {
 }
 
 
-@pytest_asyncio.fixture(scope="module")
-async def served(module_database: str) -> AsyncIterator[Api]:
-    async with serving(module_database) as api:
-        yield api
-
-
 @pytest.fixture
-def api(served: Api) -> OwnSite:
+def api(served: Api) -> Api:
     """The API, and a site of which nothing is known."""
     return own_site(served)
 
 
-async def patch(api: OwnSite, **given: object) -> dict:
+async def patch(api: Api, **given: object) -> dict:
     answer = await api.ask("PATCH", "/settings", json=given)
     assert answer.status_code == 200, answer.text
     return answer.json()
 
 
-async def jobs(api: OwnSite) -> int:
+async def jobs(api: Api) -> int:
     """How many re-evaluations of the site wait for the sweeper."""
     async with api.backend.reading([api.site_id]) as connection:
         return await connection.fetchval("SELECT count(*) FROM stock.reevaluations WHERE site_id = $1", api.site_id)
 
 
-async def test_a_site_that_set_nothing_is_told_what_holds(api: OwnSite) -> None:
+async def test_a_site_that_set_nothing_is_told_what_holds(api: Api) -> None:
     answer = await api.get("/settings", bearer=api.token("viewer"))
     assert (answer.status_code, answer.json()) == (200, DEFAULTS)
 
 
 @pytest.mark.parametrize("name", DEFAULTS)
-async def test_each_field_is_set_alone_and_null_goes_back(api: OwnSite, name: str) -> None:
+async def test_each_field_is_set_alone_and_null_goes_back(api: Api, name: str) -> None:
     assert await patch(api, **{name: FIT[name]}) == DEFAULTS | {name: FIT[name]}
     assert (await api.get("/settings")).json() == DEFAULTS | {name: FIT[name]}
     assert await patch(api) == DEFAULTS | {name: FIT[name]}, "what is absent stays"
@@ -91,7 +83,7 @@ async def test_each_field_is_set_alone_and_null_goes_back(api: OwnSite, name: st
 
 
 @pytest.mark.parametrize("name", DEFAULTS)
-async def test_what_does_not_fit_changes_nothing(api: OwnSite, name: str) -> None:
+async def test_what_does_not_fit_changes_nothing(api: Api, name: str) -> None:
     others = {other: value for other, value in FIT.items() if other != name}
     answer = await api.ask("PATCH", "/settings", json={**others, name: UNFIT[name]})
     assert (answer.status_code, answer.json()["code"]) == (422, "malformed")
@@ -117,13 +109,13 @@ async def test_what_does_not_fit_changes_nothing(api: OwnSite, name: str) -> Non
         b"",
     ],
 )
-async def test_a_body_that_is_no_change_is_422(api: OwnSite, body: bytes) -> None:
+async def test_a_body_that_is_no_change_is_422(api: Api, body: bytes) -> None:
     answer = await api.ask("PATCH", "/settings", content=body, headers={"Content-Type": "application/json"})
     assert (answer.status_code, answer.json()["code"]) == (422, "malformed"), answer.text
     assert (await api.get("/settings")).json() == DEFAULTS
 
 
-async def test_a_threshold_that_changes_leaves_a_job_and_nothing_else_does(api: OwnSite) -> None:
+async def test_a_threshold_that_changes_leaves_a_job_and_nothing_else_does(api: Api) -> None:
     await patch(api, timezone="Europe/Paris", email_frequency="weekly")
     assert await jobs(api) == 0
     await patch(api, default_low_threshold=20)
@@ -132,12 +124,12 @@ async def test_a_threshold_that_changes_leaves_a_job_and_nothing_else_does(api: 
     assert await jobs(api) == 1, "nothing changed"
 
 
-async def test_two_that_change_different_fields_at_once_lose_nothing(api: OwnSite) -> None:
+async def test_two_that_change_different_fields_at_once_lose_nothing(api: Api) -> None:
     await asyncio.gather(*(patch(api, **{name: value}) for name, value in FIT.items()))
     assert (await api.get("/settings")).json() == FIT
 
 
-async def test_who_may(api: OwnSite) -> None:
+async def test_who_may(api: Api) -> None:
     stranger = token("org_admin", (own_site(api).site_id,))
     for bearer, reads, changes in (
         (None, 401, 401),
@@ -150,7 +142,7 @@ async def test_who_may(api: OwnSite) -> None:
         assert (await api.ask("PATCH", "/settings", bearer=bearer, json={})).status_code == changes
 
 
-async def test_what_one_site_sets_holds_for_no_other(api: OwnSite) -> None:
+async def test_what_one_site_sets_holds_for_no_other(api: Api) -> None:
     other = own_site(api)
     await patch(other, mode="reserve")
     both = token("viewer", (api.site_id, other.site_id))

@@ -15,13 +15,12 @@ from aiokafka.conn import create_conn
 from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from stock_worker.cli.terminal import Misused, Unfit
-from stock_worker.core.topics import COMMAND_TOPICS, DEAD_LETTER_MAX_BYTES, EVENT_TOPICS, dead_letter_topic
+from stock_worker.core.topics import COMMAND_TOPICS, EVENT_TOPICS, REQUEST_MAX_BYTES, dead_letter_topic
 from stock_worker.log import quiet
 from stock_worker.settings import Settings, kafka_client_options
 
 ANSWER_TIMEOUT_MS: Final = 3_000
 PATIENCE_S: Final = 9.0
-REQUEST_MAX_BYTES: Final = DEAD_LETTER_MAX_BYTES + 64 * 1024
 
 TOPICS: Final = (*EVENT_TOPICS, *COMMAND_TOPICS, *map(dead_letter_topic, COMMAND_TOPICS))
 """Every topic of the service, without prefix."""

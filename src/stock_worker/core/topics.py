@@ -41,6 +41,8 @@ COMPACTED_TOPICS: Final = (PRODUCT_CHANGED, STOCK_LEVEL)
 DEAD_LETTER_SUFFIX: Final = "-dlt"
 DEAD_LETTER_MAX_BYTES: Final = 2 * 1024 * 1024
 """`max.message.bytes` of the dead-letter topics: a record of the default 1 MB with its original and added headers."""
+REQUEST_MAX_BYTES: Final = DEAD_LETTER_MAX_BYTES + 64 * 1024
+"""What a producer must be allowed to send such a record, with Kafka's own framing."""
 
 
 def dead_letter_topic(command_topic: str) -> str:

@@ -2,7 +2,7 @@
 
 It works where nothing of the world outside can be reached, and asks nobody but this server. Its parts are files beside
 this one, pinned by a test. They are public, as the description of the API is: both say what there is, and nothing of
-anybody's stock. Source: contract section 7; issue "the Swagger page works offline".
+anybody's stock. Source: contract section 7.
 """
 
 import functools

@@ -15,7 +15,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from stock_worker.core.model import Record
-from stock_worker.core.topics import DEAD_LETTER_MAX_BYTES
+from stock_worker.core.topics import REQUEST_MAX_BYTES
 from stock_worker.http.problems import Problem
 from stock_worker.log import quiet
 from stock_worker.relay.producer import discard
@@ -23,7 +23,6 @@ from stock_worker.replay import Produce
 from stock_worker.settings import Settings, kafka_client_options
 
 _PATIENCE_S: Final = 9.0
-_RECORD_MAX_BYTES: Final = DEAD_LETTER_MAX_BYTES + 64 * 1024
 _FAULTS: Final = (KafkaError, OSError)  # a timeout is an OSError
 
 
@@ -33,7 +32,7 @@ async def producing(settings: Settings, topic: str) -> AsyncIterator[Produce]:
     options: dict[str, Any] = kafka_client_options(settings)
     with quiet("aiokafka"):
         await _look_for(topic, options)
-        producer = AIOKafkaProducer(**options, acks="all", enable_idempotence=True, max_request_size=_RECORD_MAX_BYTES)
+        producer = AIOKafkaProducer(**options, acks="all", enable_idempotence=True, max_request_size=REQUEST_MAX_BYTES)
         try:
             await _in_time(producer.start())
             yield lambda record: _send(producer, record)

@@ -11,6 +11,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 
+from stock_worker.core.model import MovementType
+
 Id = UUID
 Money = Annotated[
     Decimal, Field(examples=["12.50"]), PlainSerializer(lambda value: format(value, "f"), return_type=str)
@@ -31,27 +33,17 @@ class Position(Shape):
     offset: int
 
 
-class Movement(Shape):
-    """A row of the ledger: who, what, when and why. `quantity` is the signed effect on available."""
+class Booked(Shape):
+    """What a row of the ledger says, whoever asks. `quantity` is the signed effect on available."""
 
-    movement_id: Id
-    site_id: Id
-    product_id: Id
-    variant_id: Id | None
-    name: str | None
-    variant_name: str | None
-    sku: str | None
-    image_url: str | None
-    location_id: Id
     version: int
-    type: str
+    type: MovementType
     quantity: int
     previous_stock: int
     new_stock: int
     on_hand: int
     reserved: int
-    location_on_hand: int
-    location_reserved: int
+    location_id: Id
     unit_cost: Money | None
     average_cost: Money | None
     costed_quantity: int
@@ -62,11 +54,26 @@ class Movement(Shape):
     reason: str | None
     note: str | None
     actor: str | None
-    actor_id: Id | None
     source: Position | str
     occurred_at: datetime
     recorded_at: datetime
     last_of_command: bool
+
+
+class Movement(Booked):
+    """A row of the ledger: who, what, when and why."""
+
+    movement_id: Id
+    site_id: Id
+    product_id: Id
+    variant_id: Id | None
+    name: str | None
+    variant_name: str | None
+    sku: str | None
+    image_url: str | None
+    location_on_hand: int
+    location_reserved: int
+    actor_id: Id | None
 
 
 class RefusedLine(Shape):

@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, Field, StringConstraints
 
 from stock_worker.core.model import Level, Mode, MovementType
 from stock_worker.http.pages import LIMIT, LIMIT_MAX, Pagination
-from stock_worker.http.shapes import Id, Money, Movement, Position, RefusedLine, Shape
+from stock_worker.http.shapes import Booked, Id, Money, Movement, Position, RefusedLine, Shape
 from stock_worker.wire.values import NAME_MAX_CHARACTERS, NAME_PATTERN, UUID_PATTERN, Name, instant
 from stock_worker.wire.words import TIME_WORDS
 
@@ -270,31 +270,9 @@ class ExplainedLevel(Shape):
     backorder_limit: Said
 
 
-class ExplainedMovement(Shape):
+class ExplainedMovement(Booked):
     """A row of the item's ledger with what became of the command that wrote it."""
 
-    version: int
-    type: MovementType
-    quantity: int
-    previous_stock: int
-    new_stock: int
-    on_hand: int
-    reserved: int
-    location_id: Id
-    unit_cost: Money | None
-    average_cost: Money | None
-    costed_quantity: int
-    reference_type: str
-    reference_id: str
-    order_id: str | None
-    line_id: str | None
-    reason: str | None
-    note: str | None
-    actor: str | None
-    source: Position | str
-    occurred_at: datetime
-    recorded_at: datetime
-    last_of_command: bool
     outcome: str | None
     code: str | None
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from stock_worker.core.events import told_source
+from stock_worker.core.model import Source
 from stock_worker.store.sql import statements
 
 if TYPE_CHECKING:
@@ -111,15 +113,12 @@ async def at_positions(connection: "Connection", positions: Iterable[Position]) 
 
 def told(row: "Row") -> Told:
     """Tell a row: its fields, and where its command came from."""
-    return {name: row[name] for name in FIELDS} | {"source": told_source(row)}
+    return {name: row[name] for name in FIELDS} | {"source": source_of(row)}
 
 
-def told_source(row: "Row") -> dict[str, Any] | str:
-    """A Kafka position as an object, any other entrance as its name."""
-    source: str = row["source"]
-    if row["source_partition"] is None:
-        return source
-    return {"topic": source, "partition": row["source_partition"], "offset": row["source_offset"]}
+def source_of(row: "Row") -> dict[str, Any] | str:
+    """Where a row's command came from, as its event tells it."""
+    return told_source(Source(row["source"], row["source_partition"], row["source_offset"]))
 
 
 async def _items_meant(connection: "Connection", asked: Question) -> dict[int, int] | None:

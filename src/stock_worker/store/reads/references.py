@@ -54,6 +54,6 @@ def _answer(row: "Row", rows: Mapping[movements.Position, movements.Told]) -> An
         tuple(refused["lines"]),
         tuple(rows[position] for position in movements.as_positions(row["movements"])),
         row["order_id"],
-        movements.told_source(row),
+        movements.source_of(row),
         row["decided_at"],
     )

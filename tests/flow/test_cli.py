@@ -15,6 +15,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from stock_worker.cli.doctor import NEEDED_APIS, lacking_apis, server
 from stock_worker.core.topics import COMMAND_TOPICS, STOCK_LEVEL
 from stock_worker.devstack import Stack
+from stock_worker.store.revision import NEEDED
 from tests.flow.commands import Terminal, names
 from tests.flow.running import SITE, Shop, product, restock, settings_for
 
@@ -153,9 +154,9 @@ def test_migrate_goes_up_stays_and_goes_down(empty_database: str, tmp_path: Path
     said = [terminal.type("migrate", *words) for words in ((), (), ("--down", "base"))]
     assert [ran.exit_code for ran in said] == [0, 0, 0]
     assert [ran.said.strip() for ran in said] == [
-        "no schema → revision 0001",
-        "revision 0001 already",
-        "revision 0001 → no schema",
+        f"no schema → revision {NEEDED}",
+        f"revision {NEEDED} already",
+        f"revision {NEEDED} → no schema",
     ]
 
 

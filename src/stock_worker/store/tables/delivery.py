@@ -54,6 +54,7 @@ dead_letters = Table(
         name="dead_letters_are_settled_by_somebody_somehow",
     ),
     Index("dead_letters_by_time", "recorded_at", "topic", "partition", "offset", "timestamp_ms"),
+    Index("dead_letters_of_site", "site_id", "recorded_at", "topic", "partition", "offset", "timestamp_ms"),
 )
 
 watermarks = Table(

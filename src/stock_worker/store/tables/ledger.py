@@ -109,6 +109,8 @@ items = Table(
     CheckConstraint("version > 0 OR (on_hand = 0 AND reserved = 0)", name="items_never_moved_hold_nothing"),
     # An alert's item, also after the alert has ended: its ids are one series. It changes with the level alone.
     Index("items_alerts", "site_id", "alert_id", postgresql_where=text("alert_id IS NOT NULL")),
+    # Who needs somebody now. The level changes with the alert's id alone, so no other update pays for it.
+    Index("items_short", "site_id", "level", postgresql_where=text("level <> 'ok'")),
     postgresql_with=HOT,
 )
 
@@ -131,6 +133,7 @@ location_stock = Table(
     CheckConstraint("reorder_point >= 0", name="location_stock_reorder_point_is_a_count"),
     # What lies at a place: is it empty? None of the columns ever changes, so updates of counters stay heap-only.
     Index("location_stock_by_location", "site_id", "location_id", "item_id"),
+    Index("location_stock_reordered", "site_id", postgresql_where=text("reorder_point IS NOT NULL")),
     postgresql_with=HOT,
 )
 
@@ -231,5 +234,7 @@ daily_totals = Table(
     PrimaryKeyConstraint("item_id", "day", "location_id", "type", name="daily_totals_pkey"),
     CheckConstraint(f"type IN {TYPES}", name="daily_totals_type_is_one_of_nine"),
     CheckConstraint("movements > 0 AND units_in >= 0 AND units_out >= 0", name="daily_totals_are_counts"),
+    # A site's days, for reports. Neither column ever changes, so adding to a total stays heap-only.
+    Index("daily_totals_by_day", "site_id", "day"),
     postgresql_with=HOT,
 )

@@ -12,6 +12,7 @@ from sqlalchemy import (
     DateTime,
     ForeignKeyConstraint,
     Identity,
+    Index,
     Numeric,
     PrimaryKeyConstraint,
     Table,
@@ -48,6 +49,7 @@ products = Table(
     ForeignKeyConstraint(["item_id"], [f"{SCHEMA}.items.item_id"], name="products_are_of_an_item"),
     CheckConstraint("archived OR name IS NOT NULL", name="products_announced_have_a_name"),
     CheckConstraint("unit_price >= 0 AND cost_price >= 0", name="products_prices_are_not_negative"),
+    Index("products_by_change", "site_id", "updated_at"),  # what is new in a catalog that somebody remembers
 )
 
 alert_rules = Table(

@@ -6,6 +6,7 @@ What is sent, what was applied and what is committed are asked of the servers; `
 import asyncio
 import json
 import os
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -88,6 +89,12 @@ async def until(condition: Callable[[], Any], patience_s: float = PATIENCE_S) ->
             return
         assert monotonic() < deadline, f"not within {patience_s:g} s: {condition}"
         await asyncio.sleep(0.02)
+
+
+def free_port() -> int:
+    """A port that nobody listens at."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return int(taken.getsockname()[1])
 
 
 def busy() -> float:

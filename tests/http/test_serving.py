@@ -22,7 +22,7 @@ from stock_worker.devstack import Stack
 from stock_worker.http.app import BASE
 from stock_worker.metrics import PREFIX, TABLE
 from tests.flow.commands import Terminal, names
-from tests.flow.running import PATIENCE_S, busy, make_topics, settings_for, until
+from tests.flow.running import PATIENCE_S, busy, free_port, make_topics, settings_for, until
 from tests.http.running import KEY, SITE, product, token
 
 END_S = 25.0
@@ -90,7 +90,7 @@ def start(stack: Stack, database: str, topics: str, tmp_path: Path) -> Start:
 
     @contextmanager
     def starting(*words: str, **settings: str) -> Iterator[Served]:
-        port = _free_port()
+        port = free_port()
         said = names(settings_for(stack.kafka_bootstrap, database, topics)) | {
             "STOCK_HTTP_PORT": str(port),
             "STOCK_JWT_KEY": KEY,
@@ -108,11 +108,6 @@ def start(stack: Stack, database: str, topics: str, tmp_path: Path) -> Start:
             popen.wait()
 
     return starting
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return int(taken.getsockname()[1])
 
 
 async def _one_critical_line(served: Served, *words: str) -> None:
@@ -166,7 +161,7 @@ async def test_a_taken_port_ends_with_1(start: Start) -> None:
 
 
 async def test_a_database_that_is_down_is_told_once_and_waited_for(start: Start) -> None:
-    with start("api", STOCK_DATABASE_URL=f"postgresql://stock:stock@127.0.0.1:{_free_port()}/stock") as served:
+    with start("api", STOCK_DATABASE_URL=f"postgresql://stock:stock@127.0.0.1:{free_port()}/stock") as served:
         await served.answers("/healthz", 200)
         await served.answers("/metrics", 200)
         assert (await served.answers("/readyz", 503)).json()["ready"] is False

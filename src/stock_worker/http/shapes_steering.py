@@ -273,7 +273,7 @@ class NewLocation(LocationChange):
     name: Words
 
 
-class ItemPlace(Shape):
+class NotedPlace(Shape):
     """An item at a location. `held` of `reserved` is what people hold; the counters are the ledger's."""
 
     product_id: Id

@@ -17,12 +17,12 @@ from stock_worker.http.documents import problems
 from stock_worker.http.pages import Paged
 from stock_worker.http.problems import Problem
 from stock_worker.http.shapes_steering import (
-    ItemPlace,
     ItemPlaceChange,
     Location,
     LocationChange,
     Locations,
     NewLocation,
+    NotedPlace,
 )
 from stock_worker.store.steering import item_places, locations
 from stock_worker.store.steering.refused import Refused
@@ -99,7 +99,7 @@ async def restore_location(books: Books, access: Writer, location_id: LocationId
 @router.patch("/items/{product_id}/locations/{location_id}", responses=problems("not_found"))
 async def note_of_product(
     books: Books, access: Writer, product_id: Product, location_id: LocationId, change: ItemPlaceChange
-) -> ItemPlace:
+) -> NotedPlace:
     """Note where a product without variant lies at a location, and when it is short there."""
     return await _note(books, access, ItemKey(access.site_id, str(product_id), None), location_id, change)
 
@@ -112,12 +112,14 @@ async def note_of_variant(
     variant_id: Variant,
     location_id: LocationId,
     change: ItemPlaceChange,
-) -> ItemPlace:
+) -> NotedPlace:
     """Note where a variant lies at a location, and when it is short there."""
     return await _note(books, access, ItemKey(access.site_id, str(product_id), str(variant_id)), location_id, change)
 
 
-async def _note(books: Backend, access: Access, item: ItemKey, location_id: UUID, change: ItemPlaceChange) -> ItemPlace:
+async def _note(
+    books: Backend, access: Access, item: ItemKey, location_id: UUID, change: ItemPlaceChange
+) -> NotedPlace:
     del access
     noted = await books.steer(lambda connection: item_places.change(connection, item, str(location_id), change.given))
-    return ItemPlace.model_validate({**item._asdict(), **asdict(noted), "available": noted.on_hand - noted.reserved})
+    return NotedPlace.model_validate({**item._asdict(), **asdict(noted), "available": noted.on_hand - noted.reserved})

@@ -6,7 +6,8 @@ from stock_worker.cli.commands import app
 from stock_worker.core.model import MovementType, OutcomeKind
 from stock_worker.core.refusals import DEAD_LETTERED, Code
 from stock_worker.core.topics import COMMAND_TOPICS
-from tests.laws.docs_tables import table
+from stock_worker.http.problems import TITLES
+from tests.laws.docs_tables import INTEGRATE, table
 
 
 def test_docs_refusals_are_the_codes_in_their_order_of_precedence() -> None:
@@ -34,3 +35,8 @@ def test_docs_commands_name_every_command_of_the_program() -> None:
     program = set(get_command(app).commands)  # type: ignore[attr-defined] # a group has commands
     documented = {row[0].removeprefix("stock-worker ").split()[0] for row in table("commands")}
     assert program <= documented
+
+
+def test_docs_problems_are_those_of_the_api_with_their_status() -> None:
+    told = {row[0]: int(row[1]) for row in table("problems", INTEGRATE)}
+    assert told == {code: status for code, (status, _) in TITLES.items()}

@@ -18,6 +18,7 @@ from faststream.security import BaseSecurity, SASLPlaintext, SASLScram256, SASLS
 
 from stock_worker import readable
 from stock_worker.core.model import Record
+from stock_worker.pace import Pace
 from stock_worker.settings import Settings, ssl_context
 
 RawRecord: TypeAlias = "ConsumerRecord[bytes, bytes]"
@@ -79,8 +80,11 @@ def make_broker(settings: Settings, receiver: Receiver, topics: list[str]) -> tu
         decoder=_keep_raw_body,
     )
 
+    pace = Pace(settings.batch_max_wait_ms)
+
     @subscriber
     async def hand_over(records: tuple[RawRecord, ...]) -> None:
+        pace.flows(subscriber.consumer)
         await receiver.polled(records)
 
     return broker, subscriber

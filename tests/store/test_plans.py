@@ -167,7 +167,7 @@ async def test_it_is_the_session_that_keeps_plans_from_scanning(database: str, p
     await connection.execute("SET plan_cache_mode = force_generic_plan")
     found = list(scans(await explain(connection, statements("batch")["references"])))
     await connection.close()
-    assert found == {"keyed": [], "free": ["Seq Scan on references"]}[plans]
+    assert found == {"keyed": [], "free": ["Seq Scan on references", "Seq Scan on parked_commands"]}[plans]
 
 
 @pytest.mark.parametrize(

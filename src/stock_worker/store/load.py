@@ -288,16 +288,11 @@ async def load_sold_before(connection: "Connection", world: World) -> None:
 async def _references(
     connection: "Connection", commands: Sequence[Command]
 ) -> tuple[dict[Reference, bytes], dict[Reference, bytes]]:
+    """What the references of commands meant before, and of those that wait for their order what they mean."""
+    decided, parked = dict[Reference, bytes](), dict[Reference, bytes]()
     keys = sorted(references_of(commands))
-    if not keys:
-        return {}, {}
-    columns = list(map(list, zip(*keys, strict=True)))
-    references = {
-        Reference(str(row["site_id"]), row["type"], row["id"]): row["fingerprint"]
-        for row in await connection.fetch(SQL["references"], *columns)
-    }
-    parked = {
-        Reference(str(row["site_id"]), row["reference_type"], row["reference_id"]): row["fingerprint"]
-        for row in await connection.fetch(SQL["parked"], *columns)
-    }
-    return references, parked
+    if keys:
+        for row in await connection.fetch(SQL["references"], *map(list, zip(*keys, strict=True))):
+            known = parked if row["is_parked"] else decided
+            known[Reference(str(row["site_id"]), row["type"], row["id"])] = row["fingerprint"]
+    return decided, parked

@@ -36,11 +36,9 @@ async def save(connection: "Connection", world: World, *, fingerprint_version: i
     if changes.movements or changes.locations:
         await _save_locations(connection, world)
     await _save_items(connection, world)
-    if changes.places:
-        await _save_places(connection, world)
+    await _save_counters(connection, world)
     if changes.movements:
         await _copy(connection, "movements", [movement_row(world, row) for row in changes.movements])
-        await connection.execute(SQL["add_daily_totals"], *_columns(daily_rows(world)))
     await _save_orders(connection, world)
     if changes.decided:
         rows = [reference_row(world, *decided, fingerprint_version) for decided in changes.decided]
@@ -76,9 +74,9 @@ async def _copy(connection: "Connection", table: str, rows: Sequence[tuple[Any, 
     await connection.copy_records_to_table(table, schema_name="stock", columns=COPIED[table], records=rows)
 
 
-def _columns(rows: Iterable[tuple[Any, ...]]) -> list[list[Any]]:
-    """Turn rows into the arrays that a set-based statement takes."""
-    return list(map(list, zip(*rows, strict=True)))
+def _columns(rows: Iterable[tuple[Any, ...]], count: int = 0) -> list[list[Any]]:
+    """Turn rows into the arrays that a set-based statement takes; `count` arrays where there may be no row."""
+    return list(map(list, zip(*rows, strict=True))) or [[] for _ in range(count)]
 
 
 async def _save_locations(connection: "Connection", world: World) -> None:
@@ -106,23 +104,10 @@ def _location(world: World, site_id: str, location: Location) -> tuple[str, str,
 
 async def _save_items(connection: "Connection", world: World) -> None:
     changes = world.changes
-    moved, told = [], []
-    for item in changes.items.values():
-        if item.last_movement_type is None:
-            told.append((item.item_id, item.revision))
-        else:
-            moved.append(
-                (
-                    *(item.item_id, item.on_hand, item.reserved, item.version, item.revision, item.costed),
-                    *(item.net_sold, item.last_movement_type),
-                )
-            )
-    moved.sort()  # rows side by side on a page are then changed one after the other
     if changes.averages:
         averages = [(item.item_id, item.average_cost) for item in changes.averages.values()]
         await connection.execute(SQL["update_averages"], *_columns(averages))
-    if moved:
-        await connection.execute(SQL["update_items"], *_columns(moved), world.recorded_at)
+    told = [(item.item_id, item.revision) for item in changes.items.values() if item.last_movement_type is None]
     if told:
         await connection.execute(SQL["update_revisions"], *_columns(told))
     if changes.levels:
@@ -145,9 +130,20 @@ def _catalog(world: World, key: ItemKey, entry: CatalogEntry) -> tuple[Any, ...]
     return (world.items[key].item_id, *key, *entry)
 
 
-async def _save_places(connection: "Connection", world: World) -> None:
+async def _save_counters(connection: "Connection", world: World) -> None:
+    """Write what movements change of items, of places and of days; new places come first."""
+    changes = world.changes
+    moved = [
+        (
+            *(item.item_id, item.on_hand, item.reserved, item.version, item.revision, item.costed),
+            *(item.net_sold, item.last_movement_type),
+        )
+        for item in changes.items.values()
+        if item.last_movement_type is not None
+    ]
+    moved.sort()  # rows side by side on a page are then changed one after the other
     new, old = [], []
-    for (item_id, location_id), (item, place) in world.changes.places.items():
+    for (item_id, location_id), (item, place) in changes.places.items():
         counters = place.on_hand, place.reserved, place.held, place.counted_at
         if place.stored:
             old.append((item_id, location_id, *counters))
@@ -156,8 +152,9 @@ async def _save_places(connection: "Connection", world: World) -> None:
     old.sort(key=lambda row: row[:2])
     if new:
         await connection.execute(SQL["insert_location_stock"], *_columns(new))
-    if old:
-        await connection.execute(SQL["update_location_stock"], *_columns(old))
+    if moved or old:
+        days = _columns(daily_rows(world), 8)
+        await connection.execute(SQL["move"], *_columns(moved, 8), world.recorded_at, *_columns(old, 6), *days)
 
 
 async def _save_orders(connection: "Connection", world: World) -> None:

@@ -82,14 +82,13 @@ FROM search s JOIN stock.movements m ON m.item_id = s.item_id AND m.version = s.
 WHERE s.low = s.high;
 
 -- name: references
--- What the batch's references meant before. Index: references_pkey.
-SELECT r.site_id, r.type, r.id, r.fingerprint
+-- What the batch's references meant before, and which of them wait for their order. Indexes: references_pkey,
+-- parked_commands_pkey.
+SELECT r.site_id, r.type, r.id, r.fingerprint, false AS is_parked
 FROM unnest($1::uuid[], $2::text[], $3::text[]) AS k(site_id, type, id)
-JOIN stock.references r ON r.site_id = k.site_id AND r.type = k.type AND r.id = k.id;
-
--- name: parked
--- Which of the batch's references wait for their order. Index: parked_commands_pkey.
-SELECT p.site_id, p.reference_type, p.reference_id, p.fingerprint
+JOIN stock.references r ON r.site_id = k.site_id AND r.type = k.type AND r.id = k.id
+UNION ALL
+SELECT p.site_id, p.reference_type, p.reference_id, p.fingerprint, true
 FROM unnest($1::uuid[], $2::text[], $3::text[]) AS k(site_id, type, id)
 JOIN stock.parked_commands p
   ON p.site_id = k.site_id AND p.reference_type = k.type AND p.reference_id = k.id;

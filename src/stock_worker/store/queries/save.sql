@@ -20,16 +20,36 @@ UPDATE stock.items i SET average_cost = n.average_cost
 FROM unnest($1::bigint[], $2::numeric[]) AS n(item_id, average_cost)
 WHERE i.item_id = n.item_id;
 
--- name: update_items
--- Counters and version of the items that moved, at $9; an item's time does not go back. Index: items_pkey.
-UPDATE stock.items i SET
-  on_hand = n.on_hand, reserved = n.reserved, version = n.version, revision = n.revision,
-  costed_quantity = n.costed_quantity, net_sold = n.net_sold,
-  first_movement_at = coalesce(i.first_movement_at, $9), last_movement_at = greatest(i.last_movement_at, $9),
-  last_movement_type = n.last_movement_type
-FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::text[])
-  AS n(item_id, on_hand, reserved, version, revision, costed_quantity, net_sold, last_movement_type)
-WHERE i.item_id = n.item_id;
+-- name: move
+-- All counters that movements change, in one statement, since each costs a round trip: of the items ($1 to $8), at $9,
+-- where an item's time does not go back; of the places that items have or were counted at ($10 to $15); and the batch
+-- folded by site-local day ($16 to $23). Indexes: items_pkey, location_stock_pkey, daily_totals_pkey.
+WITH moved AS (
+  UPDATE stock.items i SET
+    on_hand = n.on_hand, reserved = n.reserved, version = n.version, revision = n.revision,
+    costed_quantity = n.costed_quantity, net_sold = n.net_sold,
+    first_movement_at = coalesce(i.first_movement_at, $9), last_movement_at = greatest(i.last_movement_at, $9),
+    last_movement_type = n.last_movement_type
+  FROM unnest(
+    $1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::text[]
+  ) AS n(item_id, on_hand, reserved, version, revision, costed_quantity, net_sold, last_movement_type)
+  WHERE i.item_id = n.item_id
+), placed AS (
+  UPDATE stock.location_stock s SET
+    on_hand = n.on_hand, reserved = n.reserved, held = n.held,
+    last_counted_at = coalesce(n.counted_at, s.last_counted_at)
+  FROM unnest($10::bigint[], $11::uuid[], $12::bigint[], $13::bigint[], $14::bigint[], $15::timestamptz[])
+    AS n(item_id, location_id, on_hand, reserved, held, counted_at)
+  WHERE s.item_id = n.item_id AND s.location_id = n.location_id
+)
+INSERT INTO stock.daily_totals AS d
+  (item_id, site_id, day, location_id, type, movements, units_in, units_out)
+SELECT * FROM unnest(
+  $16::bigint[], $17::uuid[], $18::date[], $19::uuid[], $20::text[], $21::bigint[], $22::bigint[], $23::bigint[]
+)
+ON CONFLICT (item_id, day, location_id, type) DO UPDATE SET
+  movements = d.movements + excluded.movements, units_in = d.units_in + excluded.units_in,
+  units_out = d.units_out + excluded.units_out;
 
 -- name: update_revisions
 -- Items that are told of without having moved, since a rule or the catalog changed. Index: items_pkey.
@@ -71,26 +91,6 @@ WHERE i.item_id = n.item_id;
 -- Items that come to a place for the first time. Index: location_stock_pkey.
 INSERT INTO stock.location_stock (item_id, location_id, site_id, on_hand, reserved, held, last_counted_at)
 SELECT * FROM unnest($1::bigint[], $2::uuid[], $3::uuid[], $4::bigint[], $5::bigint[], $6::bigint[], $7::timestamptz[]);
-
--- name: update_location_stock
--- Counters by place of the items that moved or were counted. Index: location_stock_pkey.
-UPDATE stock.location_stock s SET
-  on_hand = n.on_hand, reserved = n.reserved, held = n.held,
-  last_counted_at = coalesce(n.counted_at, s.last_counted_at)
-FROM unnest($1::bigint[], $2::uuid[], $3::bigint[], $4::bigint[], $5::bigint[], $6::timestamptz[])
-  AS n(item_id, location_id, on_hand, reserved, held, counted_at)
-WHERE s.item_id = n.item_id AND s.location_id = n.location_id;
-
--- name: add_daily_totals
--- The batch's movements, folded by site-local day. Index: daily_totals_pkey.
-INSERT INTO stock.daily_totals AS d
-  (item_id, site_id, day, location_id, type, movements, units_in, units_out)
-SELECT * FROM unnest(
-  $1::bigint[], $2::uuid[], $3::date[], $4::uuid[], $5::text[], $6::bigint[], $7::bigint[], $8::bigint[]
-)
-ON CONFLICT (item_id, day, location_id, type) DO UPDATE SET
-  movements = d.movements + excluded.movements, units_in = d.units_in + excluded.units_in,
-  units_out = d.units_out + excluded.units_out;
 
 -- name: update_orders
 -- Orders whose own row changed: cancelled as a whole, or their reservations' mode and time. Index:

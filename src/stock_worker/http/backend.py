@@ -17,6 +17,7 @@ from stock_worker.http.stream import Hub
 from stock_worker.http.tokens import Verifier
 from stock_worker.http.writing import Writer
 from stock_worker.metrics import Metrics
+from stock_worker.projection.flows import Flows
 from stock_worker.settings import Settings
 from stock_worker.store.engine import API, WORKER, open_pool
 from stock_worker.store.steering.refused import Refused, Why
@@ -54,6 +55,7 @@ class Backend:
         self.policy = Policy(topic_prefix=settings.topic_prefix, emit_applied=settings.emit_applied)
         self.writer = Writer(settings.database_url, self.policy, metrics)
         self.stream = Hub(settings)
+        self.flows = Flows()
         self._readers: Pool | None = None
         self._steerers: Pool | None = None
 

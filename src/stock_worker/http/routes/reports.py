@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
 
-from stock_worker.core.model import MAX_COUNTER, Level
+from stock_worker.core.model import MAX_COUNTER, Level, MovementType
 from stock_worker.http import spreadsheet
 from stock_worker.http.access import Access, Books, Reader
 from stock_worker.http.backend import Backend
@@ -32,6 +32,7 @@ from stock_worker.http.shapes_reports import (
     StockMovementReport,
     StockValuation,
 )
+from stock_worker.projection.days import Flow, Total
 from stock_worker.store.reads import items as reads
 from stock_worker.store.reads import reports
 from stock_worker.store.reads.items import Order, Slice, State, Wanted
@@ -124,10 +125,24 @@ async def report_movements(
     """Report what moved from a day or moment up to before another; as CSV only the days."""
     async with books.reading(access.sites) as connection:
         period = await _period(connection, access.site_id, asked.from_, asked.to)
-        moved = await reports.read_movements(connection, access.site_id, period)
+        sums = await books.flows.read(connection, access.site_id, period)
+        names = await reports.read_names(connection, access.site_id, [product_id for product_id, _ in sums.top])
+    days = [_day_told(day, flow) for day, flow in sums.by_day.items()]
     if spreadsheet.is_wanted(request, asked.format):
-        return await _file("movements", DayFlow, _once(moved.by_day))
-    document = {"movements_by_type": moved.by_type, "daily_movements": moved.by_day, "top_movers": moved.top}
+        return await _file("movements", DayFlow, _once(days))
+    types = {kind: sums.by_type.get(kind, Total(0, 0)) for kind in MovementType}
+    movers = [
+        {"product_id": product_id, "product_name": names.get(product_id)}
+        | {"total_out": flow.units_out, "total_in": flow.units_in}
+        for product_id, flow in sums.top
+    ]
+    document = {
+        "movements_by_type": {
+            kind.value: {"count": total.movements, "total_quantity": total.units} for kind, total in types.items()
+        },
+        "daily_movements": days,
+        "top_movers": movers,
+    }
     return StockMovementReport.model_validate(document | {"period": period})
 
 
@@ -228,6 +243,11 @@ def _reorder_line(state: State, due: reports.Due, place: Mapping[str, Any] | Non
         return line
     there = {"location_code": place["code"], "location_name": place["name"], "bin_location": place["bin_location"]}
     return line | there | {name: place[name] for name in counters}
+
+
+def _day_told(day: date, flow: Flow) -> Row:
+    told = {"date": day, "in_quantity": flow.units_in, "out_quantity": flow.units_out}
+    return told | {"net_change": flow.units_in - flow.units_out}
 
 
 async def _period(

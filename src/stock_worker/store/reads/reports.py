@@ -1,16 +1,14 @@
 """What a site's stock comes to. Law: tracked items only; value is at cost, and what is of unknown cost is said apart.
 
-Days are the site's: a whole day is what batches folded into it at the time, other spans are cut by today's time zone.
-Reserved, unreserved and transfer are shown but no flow. Source: contract section 7 (reports), rule 12.
+Days are the site's, in its time zone of now; what moved on them is added up in projection/flows.py. Source: contract
+section 7 (reports), rule 12.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
-from stock_worker.core.model import MovementType
 from stock_worker.core.policy import zone_of
 from stock_worker.store.reads.items import Slice
 from stock_worker.store.sql import statements
@@ -21,8 +19,6 @@ if TYPE_CHECKING:
 
 SQL: Final = statements("reports")
 
-NO_FLOW: Final = (MovementType.RESERVED, MovementType.UNRESERVED, MovementType.TRANSFER)
-"""The types of movement that bring nothing in and take nothing out."""
 NO_CATEGORY: Final = "Uncategorized"
 
 _SUMS: Final = ("quantity", "value", "price_value", "uncosted_units", "catalog_costed_units", "unpriced_units")
@@ -35,15 +31,6 @@ class Period(NamedTuple):
     end: datetime
     timezone: str
     days: tuple[date, date] | None
-
-
-@dataclass(frozen=True, slots=True)
-class Moved:
-    """What moved in a period: by type, by day with a flow, and the products that moved most; rows as they are told."""
-
-    by_type: dict[str, dict[str, int]]
-    by_day: list[dict[str, Any]]
-    top: list[dict[str, Any]]
 
 
 class Due(NamedTuple):
@@ -91,26 +78,15 @@ async def period_of(connection: "Connection", site_id: str, start: date | dateti
     return Period(first, last, timezone, whole)
 
 
-async def read_movements(connection: "Connection", site_id: str, period: Period) -> Moved:
-    """Sum up what moved in a period."""
-    if period.days is not None:
-        rows = await connection.fetch(SQL["movements_by_days"], site_id, *period.days, NO_FLOW)
-    else:
-        span = period.start, period.end
-        rows = await connection.fetch(SQL["movements_by_time"], site_id, *span, NO_FLOW, period.timezone)
-    by_type = {kind.value: {"count": 0, "total_quantity": 0} for kind in MovementType}
-    by_day, top = [], []
-    for row in rows:
-        flow_in, flow_out = row["flow_in"], row["flow_out"]
-        if row["type"] is not None:
-            by_type[row["type"]] = {"count": row["movements"], "total_quantity": row["units"]}
-        elif row["product_id"] is not None:
-            top.append({"product_id": row["product_id"], "total_out": flow_out, "total_in": flow_in})
-        elif flow_in or flow_out:
-            day = {"date": row["day"], "in_quantity": flow_in, "out_quantity": flow_out}
-            by_day.append(day | {"net_change": flow_in - flow_out})
-    names = await _names(connection, site_id, [each["product_id"] for each in top])
-    return Moved(by_type, by_day, [each | {"product_name": names.get(each["product_id"])} for each in top])
+async def read_names(connection: "Connection", site_id: str, product_ids: Sequence[object]) -> Mapping[object, str]:
+    """What the catalog calls products; those that it does not name are left out."""
+    rows = await connection.fetch(SQL["product_names"], site_id, product_ids)
+    return {row["product_id"]: row["name"] for row in rows if row["name"] is not None}
+
+
+def midnight(day: date, zone: ZoneInfo) -> datetime:
+    """The first moment of a day. Raises OverflowError where that is in no year of UTC."""
+    return datetime.combine(day, time(), zone).astimezone(UTC)
 
 
 async def read_due(connection: "Connection", site_id: str, part: Slice) -> tuple[int, list[Due]]:
@@ -125,18 +101,13 @@ async def read_due(connection: "Connection", site_id: str, part: Slice) -> tuple
     return row["total"], due
 
 
-async def _names(connection: "Connection", site_id: str, product_ids: Sequence[object]) -> Mapping[object, str | None]:
-    rows = await connection.fetch(SQL["product_names"], site_id, product_ids)
-    return {row["product_id"]: row["name"] for row in rows}
-
-
 def _moment(value: date | datetime, zone: ZoneInfo) -> datetime:
     if isinstance(value, datetime):
         return value
-    return datetime.combine(value, time(), zone).astimezone(UTC)
+    return midnight(value, zone)
 
 
 def _day_at(moment: datetime, zone: ZoneInfo) -> date | None:
     """The site's day that begins at a moment, if one does."""
     day = moment.astimezone(zone).date()
-    return day if _moment(day, zone) == moment else None
+    return day if midnight(day, zone) == moment else None

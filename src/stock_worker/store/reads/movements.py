@@ -80,7 +80,7 @@ class Page:
 
 async def read_page(connection: "Connection", asked: Question, before: Place | None, limit: int) -> Page:
     """Give up to `limit` rows that come after `before` in the order from new to old; None begins with the newest."""
-    end = Place(asked.until, 0, 0)
+    end = _end(asked)
     top = end if before is None else min(before, end)
     items = await _items_meant(connection, asked)
     positions = await _positions_listed(connection, asked)
@@ -175,7 +175,14 @@ async def _among_items(
 async def _in_site(connection: "Connection", asked: Question, top: Place, limit: int) -> Found:
     given = (asked.site_id, *_narrowed(asked), asked.since)
     found = await connection.fetch(SQL["page_of_site"], *given, *top, limit + 1)
+    if len(found) <= limit and top == _end(asked):
+        return found, len(found)  # the page is all there is: where rows are rare, a count would read the site once more
     return found, await connection.fetchval(SQL["count_of_site"], *given, asked.until, TOTAL_MAX + 1)
+
+
+def _end(asked: Question) -> Place:
+    """Where the first page begins: the place that all rows come before."""
+    return Place(asked.until, 0, 0)
 
 
 async def _versions_before(

@@ -108,6 +108,18 @@ async def test_each_filter_finds_its_rows_and_each_once(
         assert (page["total"], page["total_is_exact"]) == (len(found), True)
 
 
+@pytest.mark.parametrize(("query", "total"), [({}, 7), ({"location_id": EAST}, 2), ({"product_id": product(1)}, 5)])
+async def test_every_page_tells_the_total_of_all(told: Api, query: dict[str, str], total: int) -> None:
+    for limit in (1, 2, 3, 200):
+        cursor: str | None = None
+        totals: list[int] = []
+        while not totals or cursor is not None:
+            page = (await told.get("/movements", limit=limit, cursor=cursor, **query)).json()
+            totals.append(page["total"])
+            cursor = page["next_cursor"]
+        assert totals == [total] * -(-total // limit)
+
+
 async def test_a_row_tells_who_what_when_and_why(told: Api) -> None:
     (row,) = await walk(told, reference_type="restock", reference_id="R2", variant_id="none", product_id=product(1))
     (first,) = await walk(told, reference_type="restock", reference_id="R1", product_id=product(1))

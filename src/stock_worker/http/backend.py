@@ -1,4 +1,4 @@
-"""What the routes stand on: readers, the writer, the stream, who reads tokens. Law: a reader sees the sites it is told.
+"""What the routes stand on: readers, held sites, the writer, tokens. Law: a reader sees the sites it is told.
 
 Each read is one transaction on one snapshot, as `stock_api`, with the sites of the token in `stock.sites`: a statement
 that forgets its site finds nothing of another's. What an operator or an admin changes goes by the worker's role.
@@ -8,7 +8,7 @@ Source: contract section 7, last point.
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 from stock_worker.handle import Policy
@@ -18,6 +18,8 @@ from stock_worker.http.tokens import Verifier
 from stock_worker.http.writing import Writer
 from stock_worker.metrics import Metrics
 from stock_worker.projection.flows import Flows
+from stock_worker.projection.refresh import RECORDED_BACK
+from stock_worker.projection.sites import Sites
 from stock_worker.settings import Settings
 from stock_worker.store.engine import API, WORKER, open_pool
 from stock_worker.store.steering.refused import Refused, Why
@@ -50,12 +52,14 @@ class Backend:
         verifier: Verifier,
         *,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        recorded_back: timedelta = RECORDED_BACK,
     ) -> None:
         self.settings, self.metrics, self.verifier, self.clock = settings, metrics, verifier, clock
         self.policy = Policy(topic_prefix=settings.topic_prefix, emit_applied=settings.emit_applied)
         self.writer = Writer(settings.database_url, self.policy, metrics)
         self.stream = Hub(settings)
         self.flows = Flows()
+        self.sites = Sites(self.reading, recorded_back=recorded_back)
         self._readers: Pool | None = None
         self._steerers: Pool | None = None
 
@@ -69,10 +73,13 @@ class Backend:
             self.writer.working(),
             self.stream.open(),
         ):
-            yield self
+            try:
+                yield self
+            finally:
+                await self.sites.close()
 
     @asynccontextmanager
-    async def reading(self, sites: Iterable[str], *, at_most_s: float | None = None) -> AsyncIterator["Connection"]:
+    async def reading(self, sites: Iterable[str], at_most_s: float | None = None) -> AsyncIterator["Connection"]:
         """Read on one snapshot what these sites have, and nothing else; cut off after so long (ANSWER_MAX_S)."""
         assert self._readers is not None, "the backend is open"
         async with self._readers.acquire(timeout=_TURN_MAX_S) as connection:

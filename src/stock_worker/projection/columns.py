@@ -5,9 +5,9 @@ place for as long as the columns live. Money is exact: whole millionths as int64
 decimals or are larger as Decimal beside them. Source: contract sections 1 and 7, rule 12, cases H1 and H3.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import numpy as np
@@ -26,8 +26,9 @@ LEVELS: Final = (Level.OK, Level.LOW, Level.CRITICAL, Level.OUT)
 PER_UNIT: Final = 1_000_000
 """Money is counted in millionths."""
 
+PRODUCT_BYTES: Final = 16
+"""A key begins with its product; that of a product without variant has no more."""
 _KEY: Final = 33  # 16 bytes of the product; for a variant \x01 and 16 more, so that a product comes before its variants
-_PRODUCT: Final = 16
 _ROWS_MIN: Final = 1_024
 
 _NUMBERS: Final[Mapping[str, npt.DTypeLike]] = {
@@ -61,10 +62,14 @@ class Products(Sequence[str]):
     def __len__(self) -> int:
         return len(self._keys)
 
+    def codes_of(self, keys: Sequence[bytes]) -> Ints:
+        """Give the codes of products by key; -1 where one is not here."""
+        return _places(self._keys, keys)
+
     def __getitem__(self, code: Any) -> Any:  # noqa: ANN401 - as Sequence has it: an id, or ids of a slice
         if isinstance(code, slice):
             return [self[each] for each in range(*code.indices(len(self)))]
-        return str(UUID(bytes=bytes(self._keys[code]).ljust(_PRODUCT, b"\0")))
+        return str(UUID(bytes=bytes(self._keys[code]).ljust(PRODUCT_BYTES, b"\0")))
 
 
 class Columns:
@@ -104,7 +109,7 @@ class Columns:
             name: np.zeros(_ROWS_MIN, kind) for name, kind in {**_NUMBERS, "category": np.int32}.items()
         }
         self._by_id: tuple[Ints, Ints] | None = None
-        self._ranks: tuple[Ints, Codes, Products] | None = None
+        self._ranks: _Ranks | None = None
         self._seen: Flags | None = None
         self._show()
 
@@ -121,17 +126,17 @@ class Columns:
     @property
     def rank(self) -> Ints:
         """The place of each item among all by product, then variant: what breaks ties."""
-        return self._ranked()[0]
+        return self._ranked().rank
 
     @property
     def product_code(self) -> Codes:
         """The code of each item's product; codes change when items come."""
-        return self._ranked()[1]
+        return self._ranked().product_code
 
     @property
     def products(self) -> Products:
         """The ids of products by code."""
-        return self._ranked()[2]
+        return self._ranked().products
 
     @property
     def seen(self) -> Flags:
@@ -158,7 +163,13 @@ class Columns:
         at = np.minimum(np.searchsorted(ids, item_ids), self.count - 1)
         return np.where(ids[at] == item_ids, rows[at], -1)
 
-    def apply(self, told: Sequence[Sequence[Any]]) -> None:
+    def rows_of_keys(self, keys: Sequence[bytes]) -> Ints:
+        """Give the rows of items by key, as rows have it; -1 where an item is not here."""
+        order = self._ranked().order
+        at = _places(self.key[order], keys)
+        return np.where(at >= 0, order[at], at) if self.count else at
+
+    def apply(self, told: Sequence[Iterable[Any]]) -> None:
         """Take items as they are now, each once: those that are new get rows, the others' rows change."""
         if not told:
             return
@@ -209,18 +220,34 @@ class Columns:
         for name in _NUMBERS:
             setattr(self, name, self._stores[name][: self.count])
 
-    def _ranked(self) -> tuple[Ints, Codes, Products]:
+    def _ranked(self) -> "_Ranks":
         if self._ranks is None:
             order = np.argsort(self.key, kind="stable")
             rank = np.empty(self.count, np.int64)
             rank[order] = np.arange(self.count)
-            products = self.key.astype(f"S{_PRODUCT}")[order]
+            products = self.key.astype(f"S{PRODUCT_BYTES}")[order]
             is_first = np.ones(self.count, np.bool_)
             is_first[1:] = products[1:] != products[:-1]
             code = np.empty(self.count, np.int32)
             code[order] = np.cumsum(is_first) - 1
-            self._ranks = rank, code, Products(products[is_first])
+            self._ranks = _Ranks(order, rank, code, Products(products[is_first]))
         return self._ranks
+
+
+class _Ranks(NamedTuple):
+    order: Ints  # rows by key
+    rank: Ints
+    product_code: Codes
+    products: Products
+
+
+def _places(ordered: Keys, wanted: Sequence[bytes]) -> Ints:
+    """Give the places of keys among ordered ones; -1 where one is not there."""
+    if not len(ordered):
+        return np.full(len(wanted), -1)
+    keys = np.array(wanted, ordered.dtype)
+    at = np.minimum(np.searchsorted(ordered, keys), len(ordered) - 1)
+    return np.where(ordered[at] == keys, at, -1)
 
 
 def _keep(kept: dict[int, Decimal], rows: Sequence[int], values: Sequence[Decimal | None]) -> None:

@@ -12,7 +12,9 @@ from stock_worker.http.access import Books, Reader, Writer
 from stock_worker.http.documents import problems
 from stock_worker.http.pages import Paged
 from stock_worker.http.shapes_steering import Alerts, Dismissed
-from stock_worker.store.reads.alerts import Filters, read_alerts
+from stock_worker.projection.asked import FindAlerts
+from stock_worker.store.reads.alerts import Filters, tell_alerts
+from stock_worker.store.reads.items import Slice
 from stock_worker.store.steering.alerts import dismiss
 from stock_worker.store.steering.fields import NAME_MAX
 
@@ -34,8 +36,9 @@ async def list_alerts(
 ) -> Alerts:
     """List the items that are low, critical or out, the worst first."""
     filters = Filters(None if level == "all" else level, _DISMISSED[dismissed])
-    async with books.reading(access.sites) as connection:
-        alerts, total = await read_alerts(connection, access.site_id, filters, limit=page.limit, offset=page.offset)
+    question = FindAlerts(filters, Slice(page.limit, page.offset))
+    async with books.sites.asking(access.sites, access.site_id, question) as (connection, (total, item_ids)):
+        alerts = await tell_alerts(connection, access.site_id, item_ids)
     return Alerts.model_validate({"alerts": alerts, "pagination": page.of(total)})
 
 

@@ -16,6 +16,7 @@ from stock_worker.http.documents import problems
 from stock_worker.http.parameters import Instant, Paged, PlainText
 from stock_worker.http.problems import Problem
 from stock_worker.http.shapes_items import AskedAvailability, Availabilities, Item, ItemList, ItemThen
+from stock_worker.projection.asked import ListItems
 from stock_worker.store.reads import items as reads
 from stock_worker.store.reads.items import Order, Slice, Sort, State, Wanted
 
@@ -85,9 +86,8 @@ async def list_items(books: Books, access: Reader, asked: Annotated[ItemsAsked, 
 
     A product without variant is hidden when it has variants and never moved; what never moved is out of stock.
     """
-    async with books.reading(access.sites) as connection:
-        part = Slice(asked.limit, asked.offset)
-        listed = await reads.list_items(connection, access.site_id, asked.wanted(), asked.sorted_by, part)
+    question = ListItems(asked.wanted(), asked.sorted_by, Slice(asked.limit, asked.offset))
+    async with books.sites.asking(access.sites, access.site_id, question) as (connection, listed):
         states = await reads.read_states(connection, access.site_id, listed.item_ids)
         places = await reads.read_places(connection, access.site_id, listed.item_ids)
     items = [Item.model_validate(with_places(state, places[state.item_id])) for state in states]

@@ -32,6 +32,7 @@ from stock_worker.http.shapes_reports import (
     StockMovementReport,
     StockValuation,
 )
+from stock_worker.projection.asked import FindDue, ListItems, value
 from stock_worker.projection.days import Flow, Total
 from stock_worker.store.reads import items as reads
 from stock_worker.store.reads import reports
@@ -98,9 +99,8 @@ async def report_inventory(
     wanted = asked.wanted(tracked_only=True)
     if spreadsheet.is_wanted(request, asked.format):
         return await _file("inventory", ReportItem, _states(books, access, wanted, asked.sorted_by, _told_all))
-    async with books.reading(access.sites) as connection:
-        part = Slice(asked.limit, asked.offset)
-        listed = await reads.list_items(connection, access.site_id, wanted, asked.sorted_by, part, summary=True)
+    question = ListItems(wanted, asked.sorted_by, Slice(asked.limit, asked.offset), summary=True)
+    async with books.sites.asking(access.sites, access.site_id, question) as (connection, listed):
         states = await reads.read_states(connection, access.site_id, listed.item_ids)
     document = {"items": [told(state) for state in states], "summary": listed.summary}
     return InventoryReport.model_validate(document | {"pagination": asked.pagination(listed.total)})
@@ -111,8 +111,12 @@ async def report_valuation(
     request: Request, books: Books, access: Reader, asked: Annotated[ValuationAsked, Query()]
 ) -> object:
     """Report what the stock is worth, at price and at cost, by category; as CSV only the categories."""
-    async with books.reading(access.sites) as connection:
-        document = await reports.read_valuation(connection, access.site_id, asked.as_of)
+    if asked.as_of is None:
+        async with books.sites.asking(access.sites, access.site_id, value) as (_, document):
+            pass
+    else:
+        async with books.reading(access.sites) as connection:
+            document = await reports.value_at(connection, access.site_id, asked.as_of)
     if spreadsheet.is_wanted(request, asked.format):
         return await _file("valuation", CategoryValue, _once(document["by_category"]))
     return StockValuation.model_validate(document | {"as_of": asked.as_of})
@@ -175,8 +179,8 @@ async def report_reorder(
     """Report what is at or below its reorder point, as a whole and by location, and how much to order."""
     if spreadsheet.is_wanted(request, asked.format):
         return await _file("reorder", ReorderLine, _due(books, access))
-    async with books.reading(access.sites) as connection:
-        total, due = await reports.read_due(connection, access.site_id, Slice(asked.limit, asked.offset))
+    question = FindDue(Slice(asked.limit, asked.offset))
+    async with books.sites.asking(access.sites, access.site_id, question) as (connection, (total, due)):
         lines = await _reorder_lines(connection, access.site_id, due)
     return ReorderReport.model_validate({"items": lines, "pagination": asked.pagination(total)})
 
@@ -193,9 +197,8 @@ async def _alerted(
 
     if spreadsheet.is_wanted(request, asked.format):
         return await _file(name, AlertedProduct, _states(books, access, wanted, least_first, rows))
-    async with books.reading(access.sites) as connection:
-        part = Slice(asked.limit, asked.offset)
-        listed = await reads.list_items(connection, access.site_id, wanted, least_first, part)
+    question = ListItems(wanted, least_first, Slice(asked.limit, asked.offset))
+    async with books.sites.asking(access.sites, access.site_id, question) as (connection, listed):
         states = await reads.read_states(connection, access.site_id, listed.item_ids)
         found = await rows(connection, states)
     return AlertedProducts.model_validate({"items": found, "pagination": asked.pagination(listed.total)})
@@ -278,8 +281,8 @@ async def _states(
     books: Backend, access: Access, wanted: Wanted, order: Order, tell: Tell
 ) -> AsyncGenerator[spreadsheet.Rows]:
     """Tell of all items that fit, part by part, on one snapshot."""
-    async with books.reading(access.sites, at_most_s=_FILE_MAX_S) as connection:
-        listed = await reads.list_items(connection, access.site_id, wanted, order)
+    asking = books.sites.asking(access.sites, access.site_id, ListItems(wanted, order), at_most_s=_FILE_MAX_S)
+    async with asking as (connection, listed):
         for first in range(0, listed.total, _AT_ONCE):
             ids = listed.item_ids[first : first + _AT_ONCE]
             yield await tell(connection, await reads.read_states(connection, access.site_id, ids))
@@ -291,8 +294,8 @@ async def _told_all(_connection: "Connection", states: Sequence[State]) -> list[
 
 async def _due(books: Backend, access: Access) -> AsyncGenerator[spreadsheet.Rows]:
     """Tell of all that is to be reordered, part by part, on one snapshot."""
-    async with books.reading(access.sites, at_most_s=_FILE_MAX_S) as connection:
-        total, due = await reports.read_due(connection, access.site_id, Slice())
+    asking = books.sites.asking(access.sites, access.site_id, FindDue(), at_most_s=_FILE_MAX_S)
+    async with asking as (connection, (total, due)):
         for first in range(0, total, _AT_ONCE):
             yield await _reorder_lines(connection, access.site_id, due[first : first + _AT_ONCE])
 

@@ -1,17 +1,14 @@
 -- Items that are low, critical or out, for the people who look after them (store/reads/alerts.py).
 
--- name: page
--- A page of them, the worst first: of one level ($2) or of all, dismissed ($3) or not or both, with what the catalog
--- and the rules say of the page's items alone. Indexes: items_alerts, dismissals_pkey, products_pkey,
--- alert_rules_scope_is_unique_null_equals_null, site_settings_pkey.
+-- name: told
+-- These items ($2, in this order), with what the catalog and the rules say of them. Indexes: items_pkey, dismissals_pkey,
+-- products_pkey, alert_rules_scope_is_unique_null_equals_null, site_settings_pkey.
 WITH a AS (
   SELECT i.item_id, i.product_id, i.variant_id, i.alert_id, i.level, i.on_hand - i.reserved AS available, i.net_sold,
          i.first_movement_at, i.last_movement_at, i.last_alerted_at, d.dismissed_at, d.dismissed_by,
-         array_position(ARRAY['out', 'critical', 'low'], i.level) AS rank
+         array_position($2::bigint[], i.item_id) AS place
   FROM stock.items i LEFT JOIN stock.dismissals d ON d.alert_id = i.alert_id AND d.site_id = i.site_id
-  WHERE i.site_id = $1 AND i.alert_id IS NOT NULL AND i.level <> 'ok' AND ($2::text IS NULL OR i.level = $2)
-    AND ($3::boolean IS NULL OR (d.alert_id IS NOT NULL) = $3)
-  ORDER BY rank, available, i.product_id, i.variant_id LIMIT $4 OFFSET $5
+  WHERE i.site_id = $1 AND i.item_id = ANY($2)
 )
 SELECT a.item_id, a.product_id, a.variant_id, a.alert_id, a.level, a.available, a.net_sold, a.first_movement_at,
        a.last_movement_at, a.last_alerted_at, a.dismissed_at, a.dismissed_by, p.name, p.variant_name, p.sku,
@@ -29,11 +26,4 @@ LEFT JOIN stock.alert_rules v ON v.site_id = $1 AND v.product_id = a.product_id 
 LEFT JOIN stock.alert_rules o ON o.site_id = $1 AND o.product_id = a.product_id AND o.variant_id IS NULL
 LEFT JOIN stock.alert_rules s ON s.site_id = $1 AND s.product_id IS NULL
 LEFT JOIN stock.site_settings g ON g.site_id = $1
-ORDER BY a.rank, a.available, a.product_id, a.variant_id;
-
--- name: total
--- How many there are. Indexes: items_alerts, dismissals_pkey.
-SELECT count(*)
-FROM stock.items i LEFT JOIN stock.dismissals d ON d.alert_id = i.alert_id AND d.site_id = i.site_id
-WHERE i.site_id = $1 AND i.alert_id IS NOT NULL AND i.level <> 'ok' AND ($2::text IS NULL OR i.level = $2)
-  AND ($3::boolean IS NULL OR (d.alert_id IS NOT NULL) = $3);
+ORDER BY a.place;

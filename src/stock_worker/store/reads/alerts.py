@@ -27,14 +27,11 @@ class Filters(NamedTuple):
     dismissed: bool | None
 
 
-async def read_alerts(
-    connection: "Connection", site_id: str, filters: Filters, *, limit: int, offset: int
-) -> tuple[list[Mapping[str, Any]], int]:
-    """Give a page of a site's alerts, the worst first (by level, then by what is left), and how many there are."""
-    rows = await connection.fetch(SQL["page"], site_id, *filters, limit, offset)
+async def tell_alerts(connection: "Connection", site_id: str, item_ids: Sequence[int]) -> list[Mapping[str, Any]]:
+    """Tell of the alerts that these items are at, in this order."""
+    rows = await connection.fetch(SQL["told"], site_id, item_ids)
     sold = await _sold_lately(connection, rows)
-    total: int = await connection.fetchval(SQL["total"], site_id, *filters)
-    return [_told(row, sold[row["item_id"]]) for row in rows], total
+    return [_told(row, sold[row["item_id"]]) for row in rows]
 
 
 async def _sold_lately(connection: "Connection", rows: Sequence["Row"]) -> dict[int, int]:

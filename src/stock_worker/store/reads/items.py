@@ -1,8 +1,8 @@
 """Items as people list them, and as they were. Law: which items fit is asked apart from what is told of each.
 
-`list_items` gives ids, `read_states` what is told of them: so the first may one day be answered from elsewhere. An item
-is known once it moved or was announced; before its first movement it has no level and counts as out of stock, unless
-it is not tracked. Source: contract sections 1, 2, 6 and 7 (`…/items`), rules 10 to 12.
+A list is found among what is held of a site (projection/lists.py) and is ids; `read_states` says what is told of them.
+An item is known once it moved or was announced; before its first movement it has no level and counts as out of stock,
+unless it is not tracked. Source: contract sections 1, 2, 6 and 7 (`…/items`), rules 10 to 12.
 """
 
 import json
@@ -125,34 +125,6 @@ class State:
         return costed + (max(self.on_hand, 0) - self.costed_quantity) * (self.cost_price or Decimal(0))
 
 
-async def list_items(
-    connection: "Connection",
-    site_id: str,
-    wanted: Wanted,
-    order: Order = Order(),  # noqa: B008 - a value
-    part: Slice = Slice(),  # noqa: B008 - a value
-    *,
-    summary: bool = False,
-) -> Listed:
-    """Find the items of a site that people see."""
-    row = await connection.fetchrow(
-        SQL["listed"],
-        site_id,
-        wanted.levels,
-        wanted.max_available,
-        None if wanted.search is None else f"%{_plain(wanted.search)}%",
-        wanted.category_id,
-        wanted.location_id,
-        wanted.tracked_only,
-        *order,
-        *part,
-        summary,
-    )
-    assert row is not None
-    sums = dict(row)
-    return Listed(sums.pop("total"), sums.pop("item_ids") or [], sums)
-
-
 async def find_items(connection: "Connection", site_id: str, keys: Collection[Key]) -> dict[Key, int]:
     """Give the ids of items by key; one that never moved and was never announced is left out."""
     columns = [product_id for product_id, _ in keys], [variant_id for _, variant_id in keys]
@@ -253,11 +225,6 @@ def _state(row: "Row", policy: ItemPolicy) -> State:
 def _place_then(place: Mapping[str, Any], then: "Row") -> dict[str, Any]:
     counters = {"on_hand": then["on_hand"], "reserved": then["reserved"]}
     return {**place, **counters, "available": then["on_hand"] - then["reserved"], "last_counted_at": None}
-
-
-def _plain(text: str) -> str:
-    """A text as LIKE finds it, sign for sign."""
-    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
 def _text(value: object) -> str | None:

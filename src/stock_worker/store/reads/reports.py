@@ -4,24 +4,32 @@ Days are the site's, in its time zone of now; what moved on them is added up in 
 section 7 (reports), rule 12.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, time
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from stock_worker.core.policy import zone_of
-from stock_worker.store.reads.items import Slice
 from stock_worker.store.sql import statements
 from stock_worker.store.steering import settings
 
 if TYPE_CHECKING:
     from asyncpg import Connection
+    from asyncpg import Record as Row
 
 SQL: Final = statements("reports")
 
 NO_CATEGORY: Final = "Uncategorized"
 
-_SUMS: Final = ("quantity", "value", "price_value", "uncosted_units", "catalog_costed_units", "unpriced_units")
+_SUMS: Final = (
+    "quantity",
+    "value",
+    "price_value",
+    "uncosted_units",
+    "catalog_costed_units",
+    "unpriced_units",
+    "negative_units",
+)
 
 
 class Period(NamedTuple):
@@ -41,26 +49,30 @@ class Due(NamedTuple):
     reorder_point: int
 
 
-async def read_valuation(connection: "Connection", site_id: str, as_of: datetime | None) -> dict[str, Any]:
-    """Value the stock of a site now, or the ledger's quantity and cost of a moment at today's prices."""
-    rows = await connection.fetch(SQL["valuation"], site_id, as_of)
-    sums: dict[str, Any] = {name: sum(row[name] for row in rows) for name in (*_SUMS, "negative_units")}
-    categories = [
-        {
-            "category_id": row["category_id"],
-            "category_name": row["category_name"] or row["category_id"] or NO_CATEGORY,
-            "quantity": row["quantity"],
-            "value": row["value"],
-        }
-        for row in rows
-    ]
+async def value_at(connection: "Connection", site_id: str, moment: datetime) -> dict[str, Any]:
+    """Value the stock of a site as the ledger had its quantity and cost at a moment, at today's prices."""
+    return await valued(connection, site_id, await connection.fetch(SQL["valuation_at"], site_id, moment))
+
+
+async def valued(connection: "Connection", site_id: str, rows: Iterable["Mapping[str, Any] | Row"]) -> dict[str, Any]:
+    """Tell of a site's stock by category; rows have the columns of the statement `valuation_at`, in its order."""
+    categories = list(rows)
+    sums: dict[str, Any] = {name: sum(row[name] for row in categories) for name in _SUMS}
     return {
         "total_value": sums["price_value"],
         "total_cost": sums["value"],
         "potential_profit": sums["price_value"] - sums["value"],
         "total_units": sums["quantity"],
-        **{name: sums[name] for name in (*_SUMS[3:], "negative_units")},
-        "by_category": categories,
+        **{name: sums[name] for name in _SUMS[3:]},
+        "by_category": [
+            {
+                "category_id": row["category_id"],
+                "category_name": row["category_name"] or row["category_id"] or NO_CATEGORY,
+                "quantity": row["quantity"],
+                "value": row["value"],
+            }
+            for row in categories
+        ],
         "currency": (await settings.read(connection, site_id)).currency,
     }
 
@@ -87,18 +99,6 @@ async def read_names(connection: "Connection", site_id: str, product_ids: Sequen
 def midnight(day: date, zone: ZoneInfo) -> datetime:
     """The first moment of a day. Raises OverflowError where that is in no year of UTC."""
     return datetime.combine(day, time(), zone).astimezone(UTC)
-
-
-async def read_due(connection: "Connection", site_id: str, part: Slice) -> tuple[int, list[Due]]:
-    """Find what is to be reordered: how much there is, and the slice of it, by name."""
-    row = await connection.fetchrow(SQL["to_reorder"], site_id, *part)
-    assert row is not None
-    columns = (row["item_ids"] or [], row["location_ids"] or [], row["reorder_points"] or [])
-    due = [
-        Due(item_id, None if location_id is None else str(location_id), point)
-        for item_id, location_id, point in zip(*columns, strict=True)
-    ]
-    return row["total"], due
 
 
 def _moment(value: date | datetime, zone: ZoneInfo) -> datetime:

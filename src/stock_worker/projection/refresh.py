@@ -1,0 +1,86 @@
+"""What is held of a site, loaded and brought up to a snapshot. Law: afterwards it is what the snapshot has, row by row.
+
+A row of the ledger or the catalog that the last snapshot did not see is of a transaction that this one's `xmin` or a
+later number has; so all of them are found by their numbers, and what was seen already comes again at most. An index
+finds them by time: a transaction takes its number before it reads the clock, so one with a number that was not given
+out yet when a snapshot was taken records nothing from before that (but for a clock that goes back, see RECORDED_BACK).
+
+Every change of an item writes one of these two rows, but for its level, which changes without them only while a change
+of rules or settings is worked off: the site's stamp and its jobs tell of that. `rebuild` mends counters without a row;
+for its sake a site is loaded anew from time to time (sites.py). Source: contract section 7, cases H1 and H2.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from stock_worker.projection.columns import Columns
+from stock_worker.store.sql import statements
+
+if TYPE_CHECKING:
+    from asyncpg import Connection
+    from asyncpg import Record as Row
+
+SQL: Final = statements("projection")
+
+RECORDED_BACK: Final = timedelta(seconds=5)
+"""How far the database's clock may go back between two snapshots without a change being missed."""
+UNDER_WAY_MAX: Final = timedelta(seconds=60)
+"""How old a transaction under way may be that a load does not see: one that idles for 30 s is ended by the database."""
+_AT_ONCE: Final = 2_000
+"""Items read and taken together: some 15 ms, in which the process does nothing else."""
+_XIDS: Final = 1 << 32
+_FLOORS_APART: Final = timedelta(seconds=1)
+
+
+@dataclass
+class Held:
+    """A site's items as the last snapshot had them, and what the next one has to be asked."""
+
+    site_id: str
+    columns: Columns = field(default_factory=Columns)
+    _mark: "Row | None" = None
+    _floors: list[tuple[int, datetime]] = field(default_factory=list)
+    """Which number was not given out yet, and when. The first is before all that the last snapshot did not see."""
+
+    async def load(self, connection: "Connection") -> None:
+        """Read all items, once, on the connection's snapshot."""
+        mark = await connection.fetchrow(SQL["mark"], self.site_id)
+        assert mark is not None
+        assert self._mark is None, "it is loaded once"
+        ids = [row["item_id"] for row in await connection.fetch(SQL["known"], self.site_id)]
+        await self._read(connection, ids)
+        self._note(mark)
+
+    async def refresh(self, connection: "Connection", recorded_back: timedelta) -> bool:
+        """Bring it up to the connection's snapshot, which was taken after the last one.
+
+        Returns whether that can be done: not where the database's clock or its numbers went back since.
+        """
+        last = self._mark
+        assert last is not None, "it is loaded first"
+        mark = await connection.fetchrow(SQL["mark"], self.site_id)
+        assert mark is not None
+        if mark["xmax"] < last["xmax"] or mark["moment"] < last["moment"]:
+            return False
+        since = self._floors[0][1] - recorded_back
+        touched = await connection.fetch(SQL["touched"], self.site_id, since, last["xmin"] % _XIDS)
+        await self._read(connection, [row["item_id"] for row in touched])
+        if mark["has_jobs"] or last["has_jobs"] or mark["stamp"] != last["stamp"]:
+            short = await connection.fetch(SQL["short"], self.site_id)
+            self.columns.set_levels({row["item_id"]: row["code"] for row in short})
+        self._note(mark)
+        return True
+
+    async def _read(self, connection: "Connection", item_ids: list[int]) -> None:
+        for first in range(0, len(item_ids), _AT_ONCE):
+            self.columns.apply(await connection.fetch(SQL["rows_of"], self.site_id, item_ids[first : first + _AT_ONCE]))
+
+    def _note(self, mark: "Row") -> None:
+        self._mark = mark
+        if not self._floors:
+            self._floors.append((0, mark["moment"] - UNDER_WAY_MAX))
+        if mark["moment"] >= self._floors[-1][1] + _FLOORS_APART:
+            self._floors.append((mark["xmax"], mark["moment"]))
+        while len(self._floors) > 1 and self._floors[1][0] <= mark["xmin"]:
+            del self._floors[0]

@@ -1,0 +1,153 @@
+"""The sites that a process holds. Law: what is held is whole and no newer than who asks, or it is not held.
+
+A site is loaded when it is asked for first, on a connection of the load's own, and whoever asks meanwhile waits for it.
+Those who ask of one site take turns: each begins its snapshot in its turn, so that snapshots follow one another, brings
+what is held up to it, and has its answer before the next begins. What was being loaded or brought up when something
+failed or was cut off is dropped. What is held for RELOAD_S is loaded anew beside its use. Source: contract section 7.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from stock_worker.log import say
+from stock_worker.projection.asked import Question
+from stock_worker.projection.refresh import RECORDED_BACK, Held
+
+if TYPE_CHECKING:
+    from asyncpg import Connection
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+Reading = Callable[[Iterable[str], float | None], AbstractAsyncContextManager["Connection"]]
+"""Opens a snapshot on which these sites are seen, for at most so many seconds (None: as long as a request may take)."""
+
+RELOAD_S: Final = 600.0
+"""`rebuild` mends counters without a movement: what it mended is shown after so long."""
+ITEMS_MAX: Final = 3_000_000
+"""Items that a process holds: some 400 bytes each. The site that was asked for longest ago goes first."""
+_LOADS: Final = 2
+"""Loads at once: each keeps a connection, which others need to be answered."""
+_LOAD_MAX_S: Final = 120.0
+_TURN_MAX_S: Final = 10.0
+_WAIT_MAX_S: Final = 20.0
+"""How long a request waits for a load, which goes on without it."""
+
+
+@dataclass
+class _Site:
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    held: Held | None = None
+    loaded_at: float = 0.0
+    loading: asyncio.Task[Held] | None = None
+
+
+class Sites:
+    """What a process holds, by site; the site asked for last is the last."""
+
+    def __init__(
+        self, reading: Reading, *, recorded_back: timedelta = RECORDED_BACK, items_max: int = ITEMS_MAX
+    ) -> None:
+        self._reading, self._recorded_back, self._items_max = reading, recorded_back, items_max
+        self._sites: dict[str, _Site] = {}
+        self._loads = asyncio.Semaphore(_LOADS)
+
+    @property
+    def items(self) -> int:
+        """How many items are held."""
+        return sum(site.held.columns.count for site in self._sites.values() if site.held is not None)
+
+    @asynccontextmanager
+    async def asking(
+        self, sites: Iterable[str], site_id: str, question: Question[T], *, at_most_s: float | None = None
+    ) -> AsyncIterator[tuple["Connection", T]]:
+        """Answer a question about a site, and give the snapshot that the answer is of, for what is to be read beside.
+
+        Raises what the database raises, and TimeoutError.
+        """
+        site = self._sites.pop(site_id, None) or _Site()
+        self._sites[site_id] = site
+        await self._loaded(site_id, site)
+        async with asyncio.timeout(_TURN_MAX_S):
+            await site.turn.acquire()
+        has_turn = True
+        try:
+            held = await self._loaded(site_id, site)
+            async with self._reading(sites, at_most_s) as connection:
+                if not await self._brought_up(site, held, connection):
+                    held = Held(site_id)
+                    await held.load(connection)
+                    self._keep(site, held)
+                answer = await question(connection, held.columns, site_id)
+                site.turn.release()
+                has_turn = False
+                yield connection, answer
+        finally:
+            if has_turn:
+                site.turn.release()
+
+    async def close(self) -> None:
+        """End the loads that are under way."""
+        loads = [site.loading for site in self._sites.values() if site.loading is not None]
+        for load in loads:
+            load.cancel()
+        await asyncio.gather(*loads, return_exceptions=True)
+
+    async def _loaded(self, site_id: str, site: _Site) -> Held:
+        """Give what is held of a site, once something is; begin to load it anew where it is old."""
+        now = asyncio.get_running_loop().time()
+        if site.loading is None and (site.held is None or now >= site.loaded_at + RELOAD_S):
+            site.loading = asyncio.create_task(self._load(site_id, site), name=f"load of site {site_id}")
+            site.loading.add_done_callback(_look_at)
+        if site.held is not None:
+            return site.held
+        assert site.loading is not None
+        async with asyncio.timeout(_WAIT_MAX_S):
+            return await asyncio.shield(site.loading)
+
+    async def _load(self, site_id: str, site: _Site) -> Held:
+        loop = asyncio.get_running_loop()
+        began, held = loop.time(), Held(site_id)
+        try:
+            async with self._loads, self._reading([site_id], _LOAD_MAX_S) as connection:
+                await held.load(connection)
+            self._keep(site, held)
+        finally:
+            site.loading = None
+        seconds = round(loop.time() - began, 3)
+        say(logger, logging.INFO, "holding a site's items", site=site_id, items=held.columns.count, seconds=seconds)
+        return held
+
+    def _keep(self, site: _Site, held: Held) -> None:
+        site.held, site.loaded_at = held, asyncio.get_running_loop().time()
+        for other in list(self._sites.values()):
+            if self.items <= self._items_max:
+                return
+            if other is not site:
+                other.held = None
+
+    async def _brought_up(self, site: _Site, held: Held, connection: "Connection") -> bool:
+        try:
+            if await held.refresh(connection, self._recorded_back):
+                return True
+        except BaseException:
+            self._drop(site, held)
+            raise
+        self._drop(site, held)
+        return False
+
+    @staticmethod
+    def _drop(site: _Site, held: Held) -> None:
+        if site.held is held:
+            site.held = None
+
+
+def _look_at(load: asyncio.Task[Held]) -> None:
+    """Tell of a load that failed; who waits for it is told by the error itself."""
+    if not load.cancelled() and (error := load.exception()) is not None:
+        say(logger, logging.WARNING, "a site's items could not be loaded", error=str(error))

@@ -1,0 +1,106 @@
+"""What a site's items come to. Law: sums are exact, whatever their size.
+
+Pure. Source: contract section 7 (`…/reports/inventory`, `…/reports/valuation`), rule 12, case H5.
+"""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any, Final
+
+import numpy as np
+
+from stock_worker.projection.columns import LEVELS, PER_UNIT, Codes, Columns, Flags, Ints
+
+_HALF: Final = 32  # bits: sums of either half of fewer than 2**31 numbers fit
+_LOW: Final = (1 << _HALF) - 1
+_COUNTS: Final = ("in_stock_count", "low_stock_count", "critical_stock_count", "out_of_stock_count")  # as LEVELS
+
+
+def exact_sum(values: Ints) -> int:
+    """Add up, beyond 64 bits where that is needed."""
+    return (int((values >> _HALF).sum()) << _HALF) + int((values & _LOW).sum())
+
+
+def exact_sums(values: Ints, groups: Codes, count: int) -> list[int]:
+    """Add up by group."""
+    high, low = np.zeros(count, np.int64), np.zeros(count, np.int64)
+    np.add.at(high, groups, values >> _HALF)
+    np.add.at(low, groups, values & _LOW)
+    return [(int(upper) << _HALF) + int(lower) for upper, lower in zip(high.tolist(), low.tolist(), strict=True)]
+
+
+def summary(columns: Columns) -> dict[str, Any]:
+    """Sum up all tracked items that people see."""
+    chosen = columns.seen & columns.tracked
+    products = np.zeros(len(columns.products), np.bool_)
+    products[columns.product_code[chosen]] = True
+    levels = np.bincount(columns.level[chosen], minlength=len(LEVELS)).tolist()
+    return {
+        "total_products": int(products.sum()),
+        "total_variants": int((chosen & columns.is_variant).sum()),
+        "total_quantity": exact_sum(columns.on_hand[chosen]),
+        "total_value": _money(exact_sum(columns.value[chosen])) + _odd(columns.odd_values, chosen),
+        **dict(zip(_COUNTS, levels, strict=True)),
+    }
+
+
+def by_category(columns: Columns) -> list[dict[str, Any]]:
+    """Value the tracked items that moved, by category (by name where it has no id), the most valuable first."""
+    chosen = columns.moved & columns.tracked
+    groups, keys = _groups(columns)
+    group = groups[columns.category[chosen]]
+    units = np.maximum(columns.on_hand, 0)[chosen]
+    uncosted = units - columns.costed[chosen]
+    has_cost, has_price = columns.has_cost[chosen], columns.has_price[chosen]
+    negative = np.maximum(-columns.on_hand, 0)[chosen]
+    count = len(keys)
+    sums: dict[str, list[int]] = {
+        "quantity": exact_sums(units, group, count),
+        "uncosted_units": exact_sums(np.where(has_cost, 0, uncosted), group, count),
+        "catalog_costed_units": exact_sums(np.where(has_cost, uncosted, 0), group, count),
+        "unpriced_units": exact_sums(np.where(has_price, 0, units), group, count),
+        "negative_units": exact_sums(negative, group, count),
+    }
+    value = [_money(total) for total in exact_sums(columns.value[chosen], group, count)]
+    price_value = [_money(total) for total in exact_sums(columns.price_value[chosen], group, count)]
+    for totals, odd in ((value, columns.odd_values), (price_value, columns.odd_price_values)):
+        for row, exact in odd.items():
+            if chosen[row]:
+                totals[int(groups[columns.category[row]])] += exact
+    names = _names(columns, groups[columns.category[chosen]], columns.category[chosen])
+    rows = [
+        {"category_id": keys[each][0], "category_name": name, "value": value[each], "price_value": price_value[each]}
+        | {figure: totals[each] for figure, totals in sums.items()}
+        for each, name in names.items()
+    ]
+    return sorted(rows, key=lambda row: (-row["value"], row["category_id"] is None, row["category_id"] or ""))
+
+
+def _groups(columns: Columns) -> tuple[Codes, list[tuple[str | None, str | None]]]:
+    """Give the group of each category, and what makes each group."""
+    keys: dict[tuple[str | None, str | None], int] = {}
+    groups = [
+        keys.setdefault((category_id, None if category_id is not None else name), len(keys))
+        for category_id, name in columns.categories
+    ]
+    return np.array(groups, np.int32), list(keys)
+
+
+def _names(columns: Columns, group: Codes, category: Codes) -> dict[int, str | None]:
+    """Give the name of each group that has an item: the first of its categories' names."""
+    names: dict[int, list[str]] = {}
+    there = np.unique(category, return_index=True)[1]
+    for each, code in zip(group[there].tolist(), category[there].tolist(), strict=True):
+        found = names.setdefault(each, [])
+        name = columns.categories[code][1]
+        if name is not None:
+            found.append(name)
+    return {each: min(found, default=None) for each, found in names.items()}
+
+
+def _odd(odd: Mapping[int, Decimal], chosen: Flags) -> Decimal:
+    return sum((value for row, value in odd.items() if chosen[row]), Decimal(0))
+
+
+def _money(millionths: int) -> Decimal:
+    return Decimal(millionths) / PER_UNIT

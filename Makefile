@@ -18,7 +18,7 @@ RESULTS := .pytest_cache/results
 unexport PYTHONDONTWRITEBYTECODE
 
 help: ## This list (the first target, so plain `make` prints it)
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z\/-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z\/-]+:.*## / {printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # ---------------------------------------------------------------- use
 
@@ -42,6 +42,9 @@ test/wire: $(STAMP) ## Bytes to commands and back
 
 test/store: $(STAMP) ## Statements, CHECKs, roles, migrations
 	@$(PYTEST) -q tests/store
+
+test/projection: $(STAMP) ## What is held of a site, against the rules and against a load
+	@$(PYTEST) -q tests/projection
 
 test/flow: $(STAMP) ## Kafka to PostgreSQL to Kafka
 	@$(PYTEST) -q tests/flow
@@ -120,5 +123,5 @@ $(STAMP): pyproject.toml requirements.lock
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
-.PHONY: help setup demo test test/core test/wire test/store test/flow test/chaos test/devstack test/laws proof bench \
+.PHONY: help setup demo test test/core test/wire test/store test/projection test/flow test/chaos test/devstack test/laws proof bench \
 	check check/tests format lint types layers migrations contracts docs coverage fmt lock clean

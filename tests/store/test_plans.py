@@ -42,7 +42,7 @@ MAY_SCAN = {
     "gauges.alert_items": "a gauge of all items, which bounds how often it runs by how long it took",
     "gauges.parked_commands": "a gauge of all that is parked, from an index alone",
     "locations.take_turn": "it is a lock and has no plan",
-    "reports.to_reorder": "a site's locations, which are few",
+    "projection.mark": "jobs are few: one a change of a rule or setting, and each is removed when it is done",
     "sweeper.fence_jobs": "jobs are few: one a change of a rule or setting, and each is removed when it is done",
     "imports.skus": "an import looks up every sku of one site, once, by a person",
     "verify": "an audit reads everything, or one slice of it",

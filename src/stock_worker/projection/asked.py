@@ -12,6 +12,7 @@ import numpy as np
 
 from stock_worker.projection import due, lists, sums
 from stock_worker.projection.columns import Columns, Ints
+from stock_worker.projection.refresh import ids_of
 from stock_worker.store.reads import alerts, reports
 from stock_worker.store.reads.items import Listed, Order, Slice, Wanted
 from stock_worker.store.sql import statements
@@ -39,8 +40,7 @@ class ListItems:
         """Answer."""
         at_location = None
         if self.wanted.location_id is not None:
-            ids = await connection.fetchval(SQL["at_location"], site_id, self.wanted.location_id)
-            at_location = np.frombuffer(ids or b"", ">i8").astype(np.int64)
+            at_location = ids_of(await connection.fetchval(SQL["at_location"], site_id, self.wanted.location_id))
         fits = lists.fitting(columns, self.wanted, at_location)
         ids = lists.page(columns, fits, self.order, self.part).tolist()
         return Listed(int(fits.sum()), ids, sums.summary(columns) if self.summary else {})

@@ -108,7 +108,7 @@ class Columns:
         self._stores: dict[str, npt.NDArray[Any]] = {
             name: np.zeros(_ROWS_MIN, kind) for name, kind in {**_NUMBERS, "category": np.int32}.items()
         }
-        self._by_id: tuple[Ints, Ints] | None = None
+        self._ids, self._id_rows = np.empty(0, np.int64), np.empty(0, np.int64)  # by id
         self._ranks: _Ranks | None = None
         self._seen: Flags | None = None
         self._show()
@@ -156,12 +156,8 @@ class Columns:
         """Give the rows of items by id; -1 where an item is not here."""
         if not self.count:
             return np.full(len(item_ids), -1)
-        if self._by_id is None:
-            order = np.argsort(self.item_id, kind="stable")
-            self._by_id = self.item_id[order], order
-        ids, rows = self._by_id
-        at = np.minimum(np.searchsorted(ids, item_ids), self.count - 1)
-        return np.where(ids[at] == item_ids, rows[at], -1)
+        at = np.minimum(np.searchsorted(self._ids, item_ids), self.count - 1)
+        return np.where(self._ids[at] == item_ids, self._id_rows[at], -1)
 
     def rows_of_keys(self, keys: Sequence[bytes]) -> Ints:
         """Give the rows of items by key, as rows have it; -1 where an item is not here."""
@@ -174,11 +170,11 @@ class Columns:
         if not told:
             return
         columns = dict(zip(FIELDS, zip(*told, strict=True), strict=True))
-        at = self.rows_of(np.array(columns["item_id"], np.int64))
-        new = at < 0
-        if added := int(new.sum()):
-            at[new] = np.arange(self.count, self.count + added)
-            self._grow(self.count + added)
+        ids = np.array(columns["item_id"], np.int64)
+        at = self.rows_of(ids)
+        if len(new := np.flatnonzero(at < 0)):
+            at[new] = np.arange(self.count, self.count + len(new))
+            self._grow(ids[new])
         for name, kind in _NUMBERS.items():
             self._stores[name][at] = np.array(columns[name], kind)
         self._stores["category"][at] = self._category_codes(columns["category_id"], columns["category_name"])
@@ -188,6 +184,11 @@ class Columns:
         self.names.put(rows, columns["name"], columns["key"])
         self.skus.put(rows, columns["sku"], columns["key"])
         self._seen = None
+
+    def settle(self) -> None:
+        """Put the texts that came in order, which is else done when they are asked for."""
+        self.names.settle()
+        self.skus.settle()
 
     def set_levels(self, short: Mapping[int, int]) -> None:
         """Take the levels of all items that moved: the code of those that are not ok, by item id."""
@@ -205,15 +206,20 @@ class Columns:
             codes.append(code)
         return codes
 
-    def _grow(self, count: int) -> None:
+    def _grow(self, new_ids: Ints) -> None:
+        count = self.count + len(new_ids)
         room = len(self._stores["item_id"])
         if count > room:
             more = max(count, 2 * room) - room
             self._stores = {
                 name: np.concatenate([store, np.zeros(more, store.dtype)]) for name, store in self._stores.items()
             }
+        order = np.argsort(new_ids)
+        places = np.searchsorted(self._ids, new_ids[order])
+        self._ids = np.insert(self._ids, places, new_ids[order])
+        self._id_rows = np.insert(self._id_rows, places, self.count + order)
         self.count = count
-        self._by_id = self._ranks = None
+        self._ranks = None
         self._show()
 
     def _show(self) -> None:

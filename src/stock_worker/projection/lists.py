@@ -35,8 +35,7 @@ def fitting(columns: Columns, wanted: Wanted, at_location: Ints | None) -> Flags
     if wanted.search is not None:
         fits &= _among(columns, columns.names.holds(wanted.search)) | _among(columns, columns.skus.holds(wanted.search))
     if at_location is not None:
-        rows = columns.rows_of(at_location)
-        fits &= _among(columns, rows[rows >= 0])
+        fits &= _among(columns, columns.rows_of(at_location))
     return fits
 
 
@@ -161,5 +160,5 @@ def _then_the_others(columns: Columns, others: Flags, rows: Ints, offset: int, l
 
 def _among(columns: Columns, rows: Ints) -> Flags:
     flags = np.zeros(columns.count, np.bool_)
-    flags[rows] = True
+    flags[rows[rows >= 0]] = True
     return flags

@@ -10,11 +10,14 @@ of rules or settings is worked off: the site's stamp and its jobs tell of that. 
 for its sake a site is loaded anew from time to time (sites.py). Source: contract section 7, cases H1 and H2.
 """
 
+import asyncio
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from stock_worker.projection.columns import Columns
+import numpy as np
+
+from stock_worker.projection.columns import Columns, Ints
 from stock_worker.store.sql import statements
 
 if TYPE_CHECKING:
@@ -27,10 +30,15 @@ RECORDED_BACK: Final = timedelta(seconds=5)
 """How far the database's clock may go back between two snapshots without a change being missed."""
 UNDER_WAY_MAX: Final = timedelta(seconds=60)
 """How old a transaction under way may be that a load does not see: one that idles for 30 s is ended by the database."""
-_AT_ONCE: Final = 2_000
-"""Items read and taken together: some 15 ms, in which the process does nothing else."""
+_AT_ONCE: Final = 1_000
+"""Items read and taken together: some 10 ms, in which the process does nothing else."""
 _XIDS: Final = 1 << 32
 _FLOORS_APART: Final = timedelta(seconds=1)
+
+
+def ids_of(told: bytes | None) -> Ints:
+    """Read ids that the database sends in 8 bytes each, which costs a tenth of rows."""
+    return np.frombuffer(told or b"", ">i8").astype(np.int64)
 
 
 @dataclass
@@ -48,8 +56,10 @@ class Held:
         mark = await connection.fetchrow(SQL["mark"], self.site_id)
         assert mark is not None
         assert self._mark is None, "it is loaded once"
-        ids = [row["item_id"] for row in await connection.fetch(SQL["known"], self.site_id)]
-        await self._read(connection, ids)
+        await self._read(connection, ids_of(await connection.fetchval(SQL["known"], self.site_id)).tolist())
+        for texts in (self.columns.names, self.columns.skus):
+            await asyncio.sleep(0)  # others have a turn in between
+            texts.ascending()
         self._note(mark)
 
     async def refresh(self, connection: "Connection", recorded_back: timedelta) -> bool:

@@ -1,11 +1,14 @@
 """A column of texts, searched and sorted. Law: the order is that of code points in lower case, ties by the item's key.
 
-Rows without a text have no place in the order. Few changes are put in their places by halving; many, by sorting a list
-that is nearly sorted. Source: contract section 7 (search and sorts of `…/items`), case H3.
+Rows without a text have no place in the order. Few changes are put in their places by halving; many rows that come are
+runs, which are joined as a merge sort joins them, so that a load is never busy for long. Source: contract section 7
+(search and sorts of `…/items`), case H3.
 """
 
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
+from itertools import compress, count, repeat
+from operator import contains
 from typing import Final
 
 import numpy as np
@@ -15,7 +18,7 @@ Rows = npt.NDArray[np.int64]
 
 _END: Final = "\0"  # of the text, before the key: no text has it, and nothing comes before it
 _NONE: Final = ""
-_FEW: Final = 1_000
+_FEW: Final = 500
 
 
 class Texts:
@@ -24,6 +27,8 @@ class Texts:
     def __init__(self) -> None:
         self._texts: list[str] = []  # _NONE where a row has none
         self._order: Rows = np.empty(0, np.int64)
+        self._runs: list[list[int]] = []  # rows that came behind those of the order, sorted among themselves
+        self._placed = 0
         self._moved: set[int] = set()
 
     def put(self, rows: Iterable[int], texts: Iterable[str | None], keys: Iterable[bytes]) -> None:
@@ -41,34 +46,56 @@ class Texts:
     def holds(self, part: str) -> Rows:
         """Give the rows whose text has this part, in any case."""
         wanted = part.lower()
-        found = [row for row, text in enumerate(self._texts) if wanted in text]
+        found = list(compress(count(), map(contains, self._texts, repeat(wanted))))
         # The part may be in a key alone, whose bytes are no text.
         return np.array([row for row in found if wanted in _plain(self._texts[row])], np.int64)
 
     def ascending(self) -> Rows:
         """Give the rows that have a text, in order."""
-        if self._moved:
-            self._settle()
+        self.settle()
+        self._join()
         return self._order
 
     def is_same(self, row: int, other: int) -> bool:
         """Say whether two rows have the same text."""
         return _plain(self._texts[row]) == _plain(self._texts[other])
 
-    def _settle(self) -> None:
+    def settle(self) -> None:
+        """Take account of what came since; a load does so part by part, so that no part takes long."""
+        if not self._moved:
+            return
+        texts = self._texts
+        coming = sorted((row for row in self._moved if texts[row] != _NONE), key=texts.__getitem__)
+        if len(coming) > _FEW and min(self._moved) >= self._placed:
+            self._runs.append(coming)
+            while len(self._runs) > 1 and len(self._runs[-2]) <= 2 * len(self._runs[-1]):
+                self._runs[-2:] = [self._sorted(self._runs[-2] + self._runs[-1])]
+        else:
+            self._join()
+            self._place(coming)
+        self._placed = len(texts)
+        self._moved.clear()
+
+    def _place(self, coming: list[int]) -> None:
         texts = self._texts
         moved = np.zeros(len(texts), np.bool_)
         moved[list(self._moved)] = True
         kept = self._order[~moved[self._order]]
-        coming = sorted((row for row in self._moved if texts[row] != _NONE), key=texts.__getitem__)
         if len(coming) > _FEW:
-            rows = kept.tolist() + coming
-            rows.sort(key=texts.__getitem__)
-            self._order = np.array(rows, np.int64)
+            self._order = np.array(self._sorted(kept.tolist() + coming), np.int64)
         else:
             places = [bisect_left(kept, texts[row], key=texts.__getitem__) for row in coming]
             self._order = np.insert(kept, places, coming)
-        self._moved.clear()
+
+    def _join(self) -> None:
+        if self._runs:
+            rows = self._sorted(self._order.tolist() + [row for run in self._runs for row in run])
+            self._order = np.array(rows, np.int64)
+            self._runs.clear()
+
+    def _sorted(self, rows: list[int]) -> list[int]:
+        rows.sort(key=self._texts.__getitem__)
+        return rows
 
 
 def _plain(text: str) -> str:
@@ -80,14 +107,14 @@ def page_downwards(texts: Texts, upwards: Rows, offset: int, limit: int) -> Sequ
 
     Only the page's texts are looked at, and those that are the same at its ends.
     """
-    count = len(upwards)
-    high, low = max(count - offset, 0), max(count - offset - limit, 0)
+    total = len(upwards)
+    high, low = max(total - offset, 0), max(total - offset - limit, 0)
     if low == high:
         return []
-    last = count - high
+    last = total - high
     while low and texts.is_same(upwards[low - 1], upwards[low]):
         low -= 1
-    while high < count and texts.is_same(upwards[high], upwards[high - 1]):
+    while high < total and texts.is_same(upwards[high], upwards[high - 1]):
         high += 1
     groups: list[list[int]] = []
     for row in upwards[low:high].tolist():
@@ -96,5 +123,5 @@ def page_downwards(texts: Texts, upwards: Rows, offset: int, limit: int) -> Sequ
         else:
             groups.append([row])
     rows = [row for group in reversed(groups) for row in group]
-    skipped = last - (count - high)
+    skipped = last - (total - high)
     return rows[skipped : skipped + limit]

@@ -9,9 +9,12 @@ SELECT pg_snapshot_xmin(s.taken)::text::bigint AS xmin, pg_snapshot_xmax(s.taken
 FROM pg_current_snapshot() AS s(taken);
 
 -- name: known
--- The items of a site that moved or were announced, by key. Index: items_key_is_unique_null_equals_null.
-SELECT item_id FROM stock.items
-WHERE site_id = $1 AND (version > 0 OR catalog_revision IS NOT NULL) ORDER BY product_id, variant_id;
+-- The items of a site that moved or were announced, by key, in 8 bytes each. Index:
+-- items_key_is_unique_null_equals_null.
+SELECT string_agg(int8send(i.item_id), ''::bytea) FROM (
+  SELECT item_id FROM stock.items
+  WHERE site_id = $1 AND (version > 0 OR catalog_revision IS NOT NULL) ORDER BY product_id, variant_id
+) i;
 
 -- name: touched
 -- The items that moved or whose entry in the catalog changed, by transactions from $3 on, which record nothing before $2.

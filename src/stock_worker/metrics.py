@@ -32,6 +32,8 @@ PREFIX: Final = "stock_worker_"
 
 STEPS: Final = ("decode", "apply", "offsets")
 """batch_seconds{step}: bytes to commands; the transaction from lock to commit; telling Kafka how far it is."""
+HELD_STEPS: Final = ("load", "refresh")
+"""projection_seconds{step}: all items of a site; those that changed since the last request."""
 PAUSES: Final = ("breaker", "outbox", "fault")
 """consumption_paused{reason}: held for bugs; waiting for the outbox to drain; retrying a fault of the world."""
 SQLSTATES: Final = ("40P01", "40001", "23505", "25P03", "57P01", "57P03", "08003", "08006", "53300", "connection")
@@ -122,6 +124,11 @@ TABLE: Final[tuple[Metric, ...]] = (
         "http_request_seconds", "histogram", ("route",), "Seconds to answer an HTTP request.",
         "process", _each(dict.fromkeys(route for route, _ in ROUTES)), _SECONDS,
     ),
+    Metric("projection_items", "gauge", (), "Items held in memory, of which lists are made.", "process"),
+    Metric(
+        "projection_seconds", "histogram", ("step",), "Seconds to load a site's items, or to bring them up to date.",
+        "process", _each(HELD_STEPS), _SECONDS,
+    ),
     Metric(
         "db_retries_total", "counter", ("sqlstate",), "Transactions offered again after a fault, by SQLSTATE.",
         "process", _each(SQLSTATES),
@@ -159,6 +166,8 @@ class Metrics:
         self.consumption_paused = self._gauge("consumption_paused")
         self.http_requests_total = self._counter("http_requests_total")
         self.http_request_seconds = self._histogram("http_request_seconds")
+        self.projection_items = self._gauge("projection_items")
+        self.projection_seconds = self._histogram("projection_seconds")
         self.db_retries_total = self._counter("db_retries_total")
 
     def exposition(self) -> bytes:

@@ -11,7 +11,7 @@ from asyncpg import Connection
 
 from stock_worker.handle import Policy, handle_batch
 from stock_worker.projection.columns import FIELDS, Columns
-from stock_worker.projection.refresh import RECORDED_BACK, SQL, Held
+from stock_worker.projection.refresh import SQL, Held
 from stock_worker.store.engine import connect
 from stock_worker.store.steering import rules
 from stock_worker.store.steering.rules import Scope
@@ -57,7 +57,7 @@ async def load(reader: Connection, site: str = SITE) -> Held:
 async def refresh(reader: Connection, held: Held) -> None:
     """Bring up what is held, as the service does."""
     async with snapshot(reader, held.site_id):
-        assert await held.refresh(reader, RECORDED_BACK)
+        assert await held.refresh(reader, timedelta(0))
 
 
 def rows(held: Held) -> dict[int, dict[str, Any]]:
@@ -196,16 +196,16 @@ async def test_what_nobody_announced_and_nothing_moved_is_not_held(books: Books,
     assert [row["level"] for row in rows(held).values()] == [3]
 
 
-@pytest.mark.parametrize("what", ["xmax", "moment"])
+@pytest.mark.parametrize("what", ["next", "moment"])
 async def test_nothing_is_brought_up_to_a_snapshot_of_before(books: Books, reader: Connection, what: str) -> None:
     """As after a switch to a server that is behind."""
     await books.restock(1, 5, await now(books))
     held = await load(reader)
     assert held._mark is not None
-    later = {"xmax": 2**40, "moment": datetime(2999, 1, 1, tzinfo=UTC)}
+    later = {"next": 2**40, "moment": datetime(2999, 1, 1, tzinfo=UTC)}
     held._mark = {**held._mark, what: later[what]}  # type: ignore[assignment] # read like a row
     async with snapshot(reader):
-        assert not await held.refresh(reader, RECORDED_BACK)
+        assert not await held.refresh(reader, timedelta(0))
 
 
 async def test_only_what_is_new_is_asked_for(books: Books, reader: Connection) -> None:
@@ -217,6 +217,6 @@ async def test_only_what_is_new_is_asked_for(books: Books, reader: Connection) -
     await books.restock(2, 1, await now(books))
     async with snapshot(reader):
         since = held._floors[0][1] - timedelta(days=1)
-        asked = SITE, since, held._mark["xmin"] % 2**32
+        asked = SITE, since, held._mark["oldest"] % 2**32
         touched = await reader.fetch(SQL["touched"], *asked)
     assert len(touched) == 1

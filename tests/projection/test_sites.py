@@ -9,6 +9,7 @@ import pytest
 from asyncpg import Connection
 from asyncpg.exceptions import PostgresError
 
+from stock_worker.metrics import Metrics
 from stock_worker.projection import sites as module
 from stock_worker.projection.asked import ListItems
 from stock_worker.projection.columns import Columns
@@ -74,7 +75,7 @@ async def ids(held: Sites, site: str = SITE, sees: Iterable[str] = (SITE,)) -> l
 
 
 async def test_what_another_connection_has_written_is_there_at_once(readers: Readers, books: Books) -> None:
-    held = Sites(readers.reading)
+    held = Sites(readers.reading, Metrics())
     for count in range(5):
         assert len(await ids(held)) == count
         await restock(books, count)
@@ -82,15 +83,20 @@ async def test_what_another_connection_has_written_is_there_at_once(readers: Rea
 
 async def test_those_who_come_at_once_share_one_load(readers: Readers, books: Books) -> None:
     await restock(books, 1)
-    held = Sites(readers.reading)
+    metrics = Metrics()
+    held = Sites(readers.reading, metrics)
     found = await asyncio.gather(*(ids(held) for _ in range(6)))
     assert [len(each) for each in found] == [1] * 6
     assert readers.opened == 6 + 1
+    seconds = "stock_worker_projection_seconds_count"
+    assert metrics.registry.get_sample_value(seconds, {"step": "load"}) == 1
+    assert metrics.registry.get_sample_value(seconds, {"step": "refresh"}) == 6
+    assert metrics.registry.get_sample_value("stock_worker_projection_items") == 1
 
 
 async def test_each_answer_is_of_the_snapshot_that_it_is_given_with(readers: Readers, books: Books) -> None:
     """Of many who ask while others write, each finds the items of its list on its own snapshot, and no more."""
-    held = Sites(readers.reading)
+    held = Sites(readers.reading, Metrics())
 
     async def ask() -> None:
         async with held.asking([SITE], SITE, ALL) as (connection, listed):
@@ -110,14 +116,14 @@ async def test_each_answer_is_of_the_snapshot_that_it_is_given_with(readers: Rea
 async def test_a_site_is_seen_by_its_tokens_alone(readers: Readers, books: Books) -> None:
     await restock(books, 1)
     await restock(books, 2, OTHER)
-    held = Sites(readers.reading)
+    held = Sites(readers.reading, Metrics())
     mine, others = await ids(held), await ids(held, OTHER, [OTHER, SITE])
     assert len(mine) == len(others) == 1
     assert mine != others
 
 
 async def test_what_fails_while_it_is_brought_up_is_dropped_and_loaded_again(readers: Readers, books: Books) -> None:
-    held = Sites(readers.reading)
+    held = Sites(readers.reading, Metrics())
     await restock(books, 1)
     assert len(await ids(held)) == 1
     readers.fails = True
@@ -129,7 +135,7 @@ async def test_what_fails_while_it_is_brought_up_is_dropped_and_loaded_again(rea
 
 
 async def test_who_waits_for_a_load_that_fails_is_told(readers: Readers, caplog: pytest.LogCaptureFixture) -> None:
-    held = Sites(readers.reading)
+    held = Sites(readers.reading, Metrics())
     readers.fails = True
     with pytest.raises(PostgresError):
         await ids(held)
@@ -139,7 +145,7 @@ async def test_who_waits_for_a_load_that_fails_is_told(readers: Readers, caplog:
 
 async def test_who_leaves_while_a_site_is_loaded_does_not_end_the_load(readers: Readers, books: Books) -> None:
     await restock(books, 1)
-    held = Sites(readers.reading)
+    held = Sites(readers.reading, Metrics())
     asked = asyncio.create_task(ids(held))
     await readers.begun.wait()
     asked.cancel()
@@ -152,7 +158,7 @@ async def test_the_site_asked_for_longest_ago_goes_first(readers: Readers, books
     for number in range(3):
         await restock(books, number)
         await restock(books, number, OTHER)
-    held = Sites(readers.reading, items_max=4)
+    held = Sites(readers.reading, Metrics(), items_max=4)
     await ids(held)
     assert held.items == 3
     await ids(held, OTHER, [OTHER])
@@ -165,7 +171,7 @@ async def test_what_is_held_for_long_is_loaded_anew_beside_its_use(
 ) -> None:
     """`rebuild` leaves no row that tells of it."""
     await restock(books, 1)
-    held = Sites(readers.reading)
+    held = Sites(readers.reading, Metrics())
     await ids(held)
     await books.connection.execute("UPDATE stock.items SET on_hand = 1, costed_quantity = 0")
 
@@ -184,8 +190,20 @@ async def test_what_is_held_for_long_is_loaded_anew_beside_its_use(
     assert await asked() == 1
 
 
+async def test_a_server_that_is_behind_is_loaded_from_at_once(readers: Readers, books: Books) -> None:
+    await restock(books, 1)
+    held = Sites(readers.reading, Metrics())
+    await ids(held)
+    before = held._sites[SITE].held
+    assert before is not None
+    before._mark = {**before._mark, "next": 2**40}  # type: ignore[dict-item,assignment] # read like a row
+    await restock(books, 2)
+    assert len(await ids(held)) == 2
+    assert held._sites[SITE].held is not before
+
+
 async def test_an_end_ends_loads(readers: Readers) -> None:
-    held = Sites(readers.reading)
+    held = Sites(readers.reading, Metrics())
     asked = asyncio.create_task(ids(held))
     await readers.begun.wait()
     await held.close()
@@ -195,7 +213,7 @@ async def test_an_end_ends_loads(readers: Readers) -> None:
 
 async def test_who_was_cut_off_in_the_middle_leaves_the_turn_to_others(readers: Readers, books: Books) -> None:
     await restock(books, 1)
-    held = Sites(readers.reading)
+    held = Sites(readers.reading, Metrics())
     await ids(held)
     reached = asyncio.Event()
 

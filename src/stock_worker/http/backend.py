@@ -59,7 +59,7 @@ class Backend:
         self.writer = Writer(settings.database_url, self.policy, metrics)
         self.stream = Hub(settings)
         self.flows = Flows()
-        self.sites = Sites(self.reading, recorded_back=recorded_back)
+        self.sites = Sites(self.reading, metrics, recorded_back=recorded_back)
         self._readers: Pool | None = None
         self._steerers: Pool | None = None
 

@@ -1,9 +1,9 @@
 """What is held of a site, loaded and brought up to a snapshot. Law: afterwards it is what the snapshot has, row by row.
 
-A row of the ledger or the catalog that the last snapshot did not see is of a transaction that this one's `xmin` or a
-later number has; so all of them are found by their numbers, and what was seen already comes again at most. An index
-finds them by time: a transaction takes its number before it reads the clock, so one with a number that was not given
-out yet when a snapshot was taken records nothing from before that (but for a clock that goes back, see RECORDED_BACK).
+A row of the ledger or the catalog that the last snapshot did not see is of the oldest transaction that was under way
+then, or of one with a higher number: all of them are found by number, and at most some that were seen come again. An
+index finds them by time: a transaction takes its number before it reads the clock, so one whose number had not been
+given out at a moment records nothing from before it (but for a clock that goes back, see RECORDED_BACK).
 
 Every change of an item writes one of these two rows, but for its level, which changes without them only while a change
 of rules or settings is worked off: the site's stamp and its jobs tell of that. `rebuild` mends counters without a row;
@@ -71,10 +71,10 @@ class Held:
         assert last is not None, "it is loaded first"
         mark = await connection.fetchrow(SQL["mark"], self.site_id)
         assert mark is not None
-        if mark["xmax"] < last["xmax"] or mark["moment"] < last["moment"]:
+        if mark["next"] < last["next"] or mark["moment"] < last["moment"]:
             return False
         since = self._floors[0][1] - recorded_back
-        touched = await connection.fetch(SQL["touched"], self.site_id, since, last["xmin"] % _XIDS)
+        touched = await connection.fetch(SQL["touched"], self.site_id, since, last["oldest"] % _XIDS)
         await self._read(connection, [row["item_id"] for row in touched])
         if mark["has_jobs"] or last["has_jobs"] or mark["stamp"] != last["stamp"]:
             short = await connection.fetch(SQL["short"], self.site_id)
@@ -91,6 +91,6 @@ class Held:
         if not self._floors:
             self._floors.append((0, mark["moment"] - UNDER_WAY_MAX))
         if mark["moment"] >= self._floors[-1][1] + _FLOORS_APART:
-            self._floors.append((mark["xmax"], mark["moment"]))
-        while len(self._floors) > 1 and self._floors[1][0] <= mark["xmin"]:
+            self._floors.append((mark["next"], mark["moment"]))
+        while len(self._floors) > 1 and self._floors[1][0] <= mark["oldest"]:
             del self._floors[0]

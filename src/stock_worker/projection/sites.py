@@ -8,13 +8,14 @@ failed or was cut off is dropped. What is held for RELOAD_S is loaded anew besid
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from stock_worker.log import say
+from stock_worker.log import one_line, say
+from stock_worker.metrics import Metrics
 from stock_worker.projection.asked import Question
 from stock_worker.projection.refresh import RECORDED_BACK, Held
 
@@ -30,7 +31,7 @@ Reading = Callable[[Iterable[str], float | None], AbstractAsyncContextManager["C
 RELOAD_S: Final = 600.0
 """`rebuild` mends counters without a movement: what it mended is shown after so long."""
 ITEMS_MAX: Final = 3_000_000
-"""Items that a process holds: some 400 bytes each. The site that was asked for longest ago goes first."""
+"""Items that a process holds: some 600 bytes each. The site that was asked for longest ago goes first."""
 _LOADS: Final = 2
 """Loads at once: each keeps a connection, which others need to be answered."""
 _LOAD_MAX_S: Final = 120.0
@@ -51,9 +52,15 @@ class Sites:
     """What a process holds, by site; the site asked for last is the last."""
 
     def __init__(
-        self, reading: Reading, *, recorded_back: timedelta = RECORDED_BACK, items_max: int = ITEMS_MAX
+        self,
+        reading: Reading,
+        metrics: Metrics,
+        *,
+        recorded_back: timedelta = RECORDED_BACK,
+        items_max: int = ITEMS_MAX,
     ) -> None:
-        self._reading, self._recorded_back, self._items_max = reading, recorded_back, items_max
+        self._reading, self._metrics = reading, metrics
+        self._recorded_back, self._items_max = recorded_back, items_max
         self._sites: dict[str, _Site] = {}
         self._loads = asyncio.Semaphore(_LOADS)
 
@@ -79,10 +86,8 @@ class Sites:
         try:
             held = await self._loaded(site_id, site)
             async with self._reading(sites, at_most_s) as connection:
-                if not await self._brought_up(site, held, connection):
-                    held = Held(site_id)
-                    await held.load(connection)
-                    self._keep(site, held)
+                with self._timed("refresh"):
+                    held = await self._brought_up(site, held, connection)
                 answer = await question(connection, held.columns, site_id)
                 site.turn.release()
                 has_turn = False
@@ -111,11 +116,12 @@ class Sites:
             return await asyncio.shield(site.loading)
 
     async def _load(self, site_id: str, site: _Site) -> Held:
-        loop = asyncio.get_running_loop()
-        began, held = loop.time(), Held(site_id)
+        loop, held = asyncio.get_running_loop(), Held(site_id)
         try:
             async with self._loads, self._reading([site_id], _LOAD_MAX_S) as connection:
-                await held.load(connection)
+                began = loop.time()
+                with self._timed("load"):
+                    await held.load(connection)
             self._keep(site, held)
         finally:
             site.loading = None
@@ -126,20 +132,29 @@ class Sites:
     def _keep(self, site: _Site, held: Held) -> None:
         site.held, site.loaded_at = held, asyncio.get_running_loop().time()
         for other in list(self._sites.values()):
-            if self.items <= self._items_max:
-                return
-            if other is not site:
+            if self.items > self._items_max and other is not site:
                 other.held = None
+        self._metrics.projection_items.set(self.items)
 
-    async def _brought_up(self, site: _Site, held: Held, connection: "Connection") -> bool:
+    async def _brought_up(self, site: _Site, held: Held, connection: "Connection") -> Held:
+        """Bring up what is held, or load it on the snapshot where it cannot be."""
         try:
             if await held.refresh(connection, self._recorded_back):
-                return True
+                return held
+            fresh = Held(held.site_id)
+            await fresh.load(connection)
         except BaseException:
             self._drop(site, held)
             raise
-        self._drop(site, held)
-        return False
+        self._keep(site, fresh)
+        return fresh
+
+    @contextmanager
+    def _timed(self, step: str) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        yield
+        self._metrics.projection_seconds.labels(step).observe(loop.time() - began)
 
     @staticmethod
     def _drop(site: _Site, held: Held) -> None:
@@ -150,4 +165,4 @@ class Sites:
 def _look_at(load: asyncio.Task[Held]) -> None:
     """Tell of a load that failed; who waits for it is told by the error itself."""
     if not load.cancelled() and (error := load.exception()) is not None:
-        say(logger, logging.WARNING, "a site's items could not be loaded", error=str(error))
+        say(logger, logging.WARNING, "a site's items could not be loaded", error=one_line(error))

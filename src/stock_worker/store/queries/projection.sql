@@ -1,9 +1,11 @@
 -- What a process holds of a site's items, and what it asks to bring that up to its snapshot (projection/refresh.py).
 
 -- name: mark
--- Which transactions the snapshot sees, when it was taken, and whether levels may change without a movement. Index:
+-- The oldest transaction that the snapshot does not see, the number that is given out next (xmax is only one past the
+-- newest that has ended), when this was asked, and whether levels may change without a movement. Index:
 -- site_settings_pkey; jobs are few.
-SELECT pg_snapshot_xmin(s.taken)::text::bigint AS xmin, pg_snapshot_xmax(s.taken)::text::bigint AS xmax, now() AS moment,
+SELECT pg_snapshot_xmin(s.taken)::text::bigint AS oldest,
+  pg_snapshot_xmax(s.taken)::text::bigint + age(pg_snapshot_xmax(s.taken)::xid) AS next, now() AS moment,
   (SELECT stamp FROM stock.site_settings WHERE site_id = $1) AS stamp,
   EXISTS (SELECT FROM stock.reevaluations WHERE site_id = $1) AS has_jobs
 FROM pg_current_snapshot() AS s(taken);

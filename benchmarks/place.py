@@ -93,6 +93,16 @@ class Ground:
             yield url
 
     @asynccontextmanager
+    async def migrated(self) -> AsyncIterator[str]:
+        """Make an empty database with our schema for as long as the block runs."""
+        name = self._name("laid")
+        try:
+            await self._migrate(name)
+            yield self.url_of(name)
+        finally:
+            await drop_database(self.stack.database_url, name)
+
+    @asynccontextmanager
     async def topics(self, names: Sequence[str] = ALL_TOPICS) -> AsyncIterator[str]:
         """Make topics under a new prefix for as long as the block runs."""
         prefix = f"{self._name('t')}-"
@@ -129,15 +139,18 @@ class Ground:
         key = str(distribution.items)
         if key not in self._templates:
             name = self._name(f"items_{key}")
-            await self._say(f'CREATE DATABASE "{name}"')
             self._templates[key] = name
-            await asyncio.to_thread(upgrade, self.url_of(name))
+            await self._migrate(name)
             connection = await asyncpg.connect(self.url_of(name))
             try:
                 await lay_stock(connection, distribution)
             finally:
                 await connection.close()
         return self._templates[key]
+
+    async def _migrate(self, name: str) -> None:
+        await self._say(f'CREATE DATABASE "{name}"')
+        await asyncio.to_thread(upgrade, self.url_of(name))
 
     async def _say(self, statement: str) -> None:
         connection = await asyncpg.connect(self.stack.database_url)

@@ -64,6 +64,9 @@ proof: $(STAMP) ## The proof, part by part, and docs/reliability.md; one part: m
 bench: $(STAMP) ## Throughput and latency beside two peers; writes CSV
 	@$(BIN)/python -m benchmarks
 
+bench/reads: $(STAMP) ## What the API's readers wait, on a million items; writes CSV
+	@$(BIN)/python -m benchmarks --part reads
+
 # ---------------------------------------------------------------- checks
 
 check: format lint types layers $(if $(TESTED),,check/tests) ## Everything that must hold before a commit
@@ -123,5 +126,5 @@ $(STAMP): pyproject.toml requirements.lock
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
-.PHONY: help setup demo test test/core test/wire test/store test/projection test/flow test/chaos test/devstack test/laws proof bench \
+.PHONY: help setup demo test test/core test/wire test/store test/projection test/flow test/chaos test/devstack test/laws proof bench bench/reads \
 	check check/tests format lint types layers migrations contracts docs coverage fmt lock clean

@@ -23,11 +23,15 @@ from benchmarks.machine import describe
 from benchmarks.mix import mix
 from benchmarks.openloop import latency, memory
 from benchmarks.place import KAFKA_SETTINGS, POSTGRES_SETTINGS, Ground
+from benchmarks.reads import Span, reads
+from benchmarks.sites import Sites
 from benchmarks.throughput import Size, Throughput
 from benchmarks.workload import DISTRIBUTIONS, ZIPF
 from stock_worker.devstack import Stack, StartFailed, stack
 
 PARTS = ("throughput", "latency", "growth", "memory", "mix", "expiry")
+READS = "reads"
+"""Half as long as all the others together, so it is run by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,8 @@ class Plan:
     reservations: int
     piles: int
     quiet_s: float
+    sites: Sites
+    reading: Span
 
 
 FULL = Plan(
@@ -59,6 +65,8 @@ FULL = Plan(
     reservations=100_000,
     piles=2,
     quiet_s=15.0,
+    sites=Sites(10, 100_000),
+    reading=Span(load_s=150.0, writes_s=15.0),
 )
 QUICK = Plan(
     Size(3.0, 2.0, 1),
@@ -72,6 +80,8 @@ QUICK = Plan(
     reservations=2_000,
     piles=2,
     quiet_s=3.0,
+    sites=Sites(2, 2_000),
+    reading=Span(load_s=10.0, writes_s=3.0),
 )
 
 
@@ -129,6 +139,9 @@ async def _measure(started: Stack, wanted: argparse.Namespace) -> None:
             how_many = {"reservations": plan.reservations, "piles": plan.piles}
             expired = await expiry(ground, meter, **how_many, quiet_s=plan.quiet_s, say=_say)
             tables["expiry"], rows["expiry"] = report.expiry_table(expired), report.expiry_rows(expired)
+        if READS in parts:
+            asked = await reads(ground, meter, plan.sites, plan.reading, _say)
+            tables[READS], rows[READS] = report.reads_table(asked), report.reads_rows(asked)
     finally:
         await ground.clear()
     print("\n\n".join(f"{name}\n\n{table}" for name, table in tables.items()))
@@ -142,9 +155,9 @@ def _chosen(names: str | None) -> list[Contender]:
 
 def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks", description="Throughput, latency, growth, memory, mix, expiry."
+        prog="python -m benchmarks", description="Throughput, latency, growth, memory, mix, expiry; or reads."
     )
-    parser.add_argument("--part", choices=(*PARTS, "all"), default="all")
+    parser.add_argument("--part", choices=(*PARTS, READS, "all"), default="all")
     parser.add_argument(
         "--only", metavar="NAMES", help=f"contenders, with commas: {','.join(c.name for c in EVERYBODY)}"
     )

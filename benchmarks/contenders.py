@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -73,6 +74,13 @@ async def running(contender: Contender, place: Place) -> AsyncIterator[Running]:
             process.wait()
 
 
+def free_port() -> int:
+    """Find a port that nobody listens on."""
+    with socket.socket() as some:
+        some.bind(("127.0.0.1", 0))
+        return int(some.getsockname()[1])
+
+
 def _start(command: Sequence[str], environment: Mapping[str, str], log: Path) -> subprocess.Popen[bytes]:
     with log.open("wb") as out:
         return subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, env=environment)
@@ -80,6 +88,12 @@ def _start(command: Sequence[str], environment: Mapping[str, str], log: Path) ->
 
 def _module(name: str) -> tuple[str, ...]:
     return (sys.executable, "-m", name)
+
+
+def api(processes: int) -> Contender:
+    """Give the API as a contender of its own, in so many processes."""
+    command = (*_module("stock_worker"), "api", "--processes", str(processes))
+    return Contender(f"api-{processes}", f"stock-worker api --processes {processes}", command, guess=0)
 
 
 OURS: Final = Contender("stock-worker", "stock-worker run", (*_module("stock_worker"), "run"), guess=3_000)

@@ -60,11 +60,11 @@ class Meter:
             "database": stack.postgres.pid if stack.postgres else _listener(stack.database_url),
         }
 
-    def read(self, contender_pid: int | None = None) -> Reading:
-        """Read the clocks of all processes now."""
+    def read(self, contender_pid: int | None = None, **more: int) -> Reading:
+        """Read the clocks of all processes now; `more` are pids of others that are the experiment's own, by name."""
         machine = psutil.cpu_times()
         own = {"benchmark": _own(psutil.Process())}
-        roots = {"contender": contender_pid, **self._roots}
+        roots = {"contender": contender_pid, **more, **self._roots}
         own |= {name: tree_seconds(pid) for name, pid in roots.items() if pid}
         busy = machine.user + machine.nice + machine.system
         return Reading(time.monotonic(), own, _kernel_seconds(), busy, machine.steal)

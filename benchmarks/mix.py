@@ -8,7 +8,6 @@ topics have no order between them, so a few are parked first, and what was is to
 
 import asyncio
 import random
-import socket
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
@@ -21,7 +20,7 @@ from urllib.request import urlopen
 import asyncpg
 import orjson
 
-from benchmarks.contenders import OURS, ContenderFailed, running
+from benchmarks.contenders import OURS, ContenderFailed, free_port, running
 from benchmarks.cpu import Meter
 from benchmarks.feed import WINDOW, Sent, feeding
 from benchmarks.measure import Round, audit_ledger, until_told
@@ -85,7 +84,7 @@ async def mix(
 
 async def _round(ground: Ground, meter: Meter, which: str, many: int, pair: int) -> tuple[Round, dict[str, int]]:
     source = _mixed(pair) if which == MIXED else _alone(pair)
-    port = _free_port()
+    port = free_port()
     ours = replace(OURS, settings=(("STOCK_HTTP_PORT", str(port)),))
     async with ground.place(ZIPF) as place, running(ours, place) as process:
         async with feeding(place, islice(source, many), process) as feed:
@@ -185,12 +184,6 @@ def _item(number: int) -> dict[str, str | None]:
 
 _OF_AN_ORDER: Final[Mapping[str, Callable[[int, str], Sent]]] = {"cancellation": _cancellation, "return": _return}
 _OF_ITEMS: Final[Mapping[str, Callable[[int, list[int]], Sent]]] = {"restock": _restock, "adjustment": _adjustment}
-
-
-def _free_port() -> int:
-    with socket.socket() as some:
-        some.bind(("127.0.0.1", 0))
-        return int(some.getsockname()[1])
 
 
 def _outcomes(port: int) -> dict[str, int]:

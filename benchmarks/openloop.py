@@ -66,7 +66,8 @@ async def latency(
     async with ground.place(ZIPF) as place, running(OURS, place) as process:
         for turn, share in enumerate(SHARES):
             rate = peak * share
-            async with _Clock(place, f"l{turn}-", int(rate * (seconds + _WARM_S))) as clock:
+            tag = f"l{turn}-"
+            async with Clock(place, tag, _orders(tag), int(rate * (seconds + _WARM_S))) as clock:
                 if turn == 0:
                     await clock.first_answer(process)
                 first = int(rate * _WARM_S)
@@ -86,7 +87,11 @@ async def memory(
     """Load one worker with a fixed rate, and look at its resident memory every second."""
     count = int(rate * minutes * minute_s)
     samples: list[tuple[float, int]] = []
-    async with ground.place(ZIPF) as place, running(OURS, place) as process, _Clock(place, "m-", count) as clock:
+    async with (
+        ground.place(ZIPF) as place,
+        running(OURS, place) as process,
+        Clock(place, "m-", _orders("m-"), count) as clock,
+    ):
         await clock.first_answer(process)
         before = meter.read(process.process.pid)
         looking = asyncio.create_task(_look_at_memory(process.process.pid, samples))
@@ -103,14 +108,14 @@ async def memory(
     return done
 
 
-class _Clock:
-    """Offers orders at a rate, and notes when each was due and when its answer came."""
+class Clock:
+    """Offers orders at a rate, and notes when each was due and when its answer came; their ids are of `tag`."""
 
-    def __init__(self, place: Place, tag: str, count: int) -> None:
+    def __init__(self, place: Place, tag: str, source: Iterator[tuple[bytes, bytes]], count: int) -> None:
         self._topic = place.prefix + ORDER_PLACED
         self._tag = tag.encode()
         self._count = count
-        self._source: Iterator[tuple[bytes, bytes]] = orders(ZIPF, tag, seed=7)
+        self._source = source
         self._next = 0
         self._due = array("d", [math.nan]) * count
         self._answered = array("d", [math.nan]) * count
@@ -139,6 +144,11 @@ class _Clock:
                 await self._listening
         await self._producer.stop()
         await self._consumer.stop()
+
+    @property
+    def answered(self) -> int:
+        """How many are answered so far."""
+        return self._count - self._left
 
     async def first_answer(self, process: Running) -> None:
         """Send one order and wait for its answer: the worker is up."""
@@ -197,11 +207,18 @@ class _Clock:
                 self._all.set()
 
 
-def _latency(share: float, rate: float, seconds: list[float], behind: float, used: Used) -> Latency:
-    def at(part: float) -> float:
-        return 1_000 * seconds[min(len(seconds) - 1, math.ceil(part * len(seconds)) - 1)]
+def ms_within(seconds: Sequence[float], part: float) -> float:
+    """Give the milliseconds within which a part of them took, of sorted seconds."""
+    return 1_000 * seconds[min(len(seconds) - 1, math.ceil(part * len(seconds)) - 1)]
 
-    return Latency(share, rate, len(seconds), at(0.5), at(0.99), at(1.0), 1_000 * behind, used)
+
+def _orders(tag: str) -> Iterator[tuple[bytes, bytes]]:
+    return orders(ZIPF, tag, seed=7)
+
+
+def _latency(share: float, rate: float, seconds: list[float], behind: float, used: Used) -> Latency:
+    p50_ms, p99_ms, max_ms = (ms_within(seconds, part) for part in (0.5, 0.99, 1.0))
+    return Latency(share, rate, len(seconds), p50_ms, p99_ms, max_ms, 1_000 * behind, used)
 
 
 async def _look_at_memory(pid: int, samples: list[tuple[float, int]]) -> None:

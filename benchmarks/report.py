@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import median
 from typing import Final
 
-from benchmarks import expiry, mix
+from benchmarks import expiry, mix, reads
 from benchmarks.contenders import EVERYBODY, OURS
 from benchmarks.cpu import NOISY_CORES, Used
 from benchmarks.expiry import Expiry
@@ -18,6 +18,7 @@ from benchmarks.growth import FILLED, FRESH, Growth
 from benchmarks.measure import Round
 from benchmarks.mix import ALONE, MIXED, Mix
 from benchmarks.openloop import Latency, Memory
+from benchmarks.reads import Reads, Told
 from benchmarks.workload import DISTRIBUTIONS
 
 DOCS: Final = Path(__file__).parents[1] / "docs"
@@ -104,6 +105,24 @@ def expiry_table(done: Expiry) -> str:
     return "\n".join([*lines, "", words, checked, "", NOISE_NOTE])
 
 
+def reads_table(done: Reads) -> str:
+    """Show what each kind of request took, by how many processes the API had; then who worked, and the adjustments."""
+    tables = [_endpoints_table(processes, load.endpoints) for processes, load in done.loads.items()]
+    lines = [_row(["beside that", "orders/s", "their p99 ms", "cores: API", "worker", "database", "client"])]
+    lines.append(_row(["---", *["--:"] * 6]))
+    for processes, load in done.loads.items():
+        figures = (f"{load.orders_per_s:,.0f}", f"{load.order_p99_ms:,.0f}")
+        cores = (load.used.own[name] for name in ("api", "contender", "database", "client"))
+        cells = [*figures, *(f"{each:.2f}" for each in cores)]
+        lines.append(_row([f"{_processes(processes)}{_mark(load.used)}", *cells]))
+    first = [
+        f"- First request of a site, {_processes(processes)}: "
+        + "; ".join(f"{told.name} {told.ms(0.5):,.0f} ms, at most {told.ms(1.0):,.0f}" for told in load.first)
+        for processes, load in done.loads.items()
+    ]
+    return "\n".join([*tables, *lines, "", *first, "", *_writes_lines(done), "", NOISE_NOTE])
+
+
 def mix_rows(done: Mix) -> list[Sequence[object]]:
     """Give the rounds as rows of CSV, a mixed one with what became of its commands; `orders` are commands here."""
     names, became = _outcomes(done), iter(done.outcomes)
@@ -150,6 +169,24 @@ def memory_rows(done: Memory) -> list[Sequence[object]]:
     return [head, *((minute, int(size), f"{done.orders_per_s:.0f}") for minute, size in enumerate(done.by_minute, 1))]
 
 
+def reads_rows(done: Reads) -> list[Sequence[object]]:
+    """Give what each kind of request took as rows of CSV; the orders and the cores are those of the whole load."""
+    head = ("processes", "part", "request", "requests", "failed", "p50_ms", "p99_ms", "max_ms", "limit_ms", "met")
+    cores = ("api", "contender", "database", "broker", "client")
+    rows: list[Sequence[object]] = [(*head, "orders_per_s", *(f"cores_{name}" for name in cores), "others", "noisy")]
+    writes = (("writes", (done.writes.closed, done.writes.opened), done.writes.used, ""),)
+    for processes, load in done.loads.items():
+        parts = (("first", load.first, load.used, ""), ("load", load.endpoints, load.used, f"{load.orders_per_s:.0f}"))
+        for part, told, used, orders in parts if rows[1:] else (*parts, *writes):
+            whose = [*(f"{used.own.get(name, 0.0):.2f}" for name in cores), f"{used.others:.2f}"]
+            for each in told:
+                figures = [len(each.seconds), each.failed, *(f"{each.ms(part_of):.1f}" for part_of in (0.5, 0.99, 1.0))]
+                met = "" if each.limit_ms is None else each.is_met
+                row = (processes, part, each.name, *figures, each.limit_ms or "", met)
+                rows.append([*row, orders, *whose, "noisy" if used.noisy else ""])
+    return rows
+
+
 def write(tables: Mapping[str, str], rows: Mapping[str, Sequence[Sequence[object]]], docs: Path) -> None:
     """Write the CSV files, and each table between its markers in performance.md."""
     folder = docs / "benchmarks"
@@ -165,6 +202,36 @@ def write(tables: Mapping[str, str], rows: Mapping[str, Sequence[Sequence[object
         parts = found.split(text, maxsplit=1)
         text = block.join(parts) if len(parts) > 1 else f"{text}\n{block}\n"
     page.write_text(text)
+
+
+def _endpoints_table(processes: int, endpoints: Sequence[Told]) -> str:
+    lines = [_row([_processes(processes), "requests", "p50 ms", "p99 ms", "max ms", "limit ms", "met"])]
+    lines.append(_row(["---", *["--:"] * 5, "---"]))
+    for told in endpoints:
+        figures = (f"{told.ms(part):,.0f}" for part in (0.5, 0.99, 1.0))
+        failed = f", {told.failed} failed" if told.failed else ""
+        limit = f"{told.limit_ms:,.0f}"
+        lines.append(_row([told.name, f"{len(told.seconds):,}", *figures, limit, f"{_met(told.is_met)}{failed}"]))
+    return "\n".join([*lines, ""])
+
+
+def _writes_lines(done: Reads) -> list[str]:
+    opened, peak, aim = done.writes.opened, done.writes.peak_per_s, reads.PEAK_MIN
+    peak_words = f"{peak:,.0f}/s as fast as they are answered (aim {aim:,.0f}: {_met(peak >= aim)})"
+    figures = f"p50 {opened.ms(0.5):,.0f}, p99 {opened.ms(0.99):,.0f}, max {opened.ms(1.0):,.0f} ms"
+    limit = f"limit {reads.WRITE_MAX_MS:,.0f}: {_met(opened.is_met)}"
+    return [
+        f"Adjustments, without orders, over {reads.WRITERS} connections: {peak_words}.",
+        f"At {reads.WRITES_PER_S:,.0f}/s: {figures} ({limit}){_mark(done.writes.used)}.",
+    ]
+
+
+def _processes(many: int) -> str:
+    return f"{many} process{'es' if many > 1 else ''} of the API"
+
+
+def _met(is_met: bool) -> str:  # noqa: FBT001 - a word for it
+    return "yes" if is_met else "**no**"
 
 
 def _outcomes(done: Mix) -> list[str]:

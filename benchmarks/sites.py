@@ -9,6 +9,7 @@ which are verified afterwards: nobody else reads them.
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import pairwise
 from typing import Final
 
@@ -64,20 +65,22 @@ def second_location(site: int) -> str:
     return f"5ec0d000-0000-4000-8000-{site:012x}"
 
 
-async def lay_sites(database_url: str, sites: Sites, say: Callable[[str], None]) -> None:
-    """Lay them into a migrated, empty database, over two connections, since each keeps one core busy."""
+async def lay_sites(database_url: str, sites: Sites, say: Callable[[str], None]) -> datetime:
+    """Lay them into a migrated, empty database, over two connections, since each keeps one core busy.
+
+    Returns the moment up to which there are movements.
+    """
     connections = [await asyncpg.connect(database_url) for _ in range(2)]
     try:
         first = connections[0]
         bounds = [row["at"] for row in await first.fetch(_BOUNDS, DAYS, _DAYS_AT_ONCE, TIMEZONE)]
-        span = (bounds[0], bounds[-1])
+        span: tuple[datetime, datetime] = (bounds[0], bounds[-1])
         for connection in connections:
             await connection.execute("SET work_mem = '256MB'")
             await connection.execute("SET synchronous_commit = off")
             await connection.execute(_LAID.format(sites=sites.sites, each=sites.items_each))
-            numbers = range(sites.sites)
-            places = [[default_location_id(site_id(n)), second_location(n)] for n in numbers]
-            await connection.executemany("INSERT INTO laid_places VALUES ($1, $2, $3)", _numbered(places))
+            places = [(site, default_location_id(site_id(site)), second_location(site)) for site in range(sites.sites)]
+            await connection.executemany("INSERT INTO laid_places VALUES ($1, $2, $3)", places)
             await connection.execute("ANALYZE laid_places")
         for steering in (_LOCATIONS, _SETTINGS, _SITE_RULES, _RULES):
             await first.execute(steering.format(zone=TIMEZONE))
@@ -92,6 +95,7 @@ async def lay_sites(database_url: str, sites: Sites, say: Callable[[str], None])
         for connection in connections:
             await connection.close()
     say(f"laid {sites.movements:,} movements")
+    return span[1]
 
 
 async def verify_sites(database_url: str, sites: Sites) -> None:
@@ -99,10 +103,6 @@ async def verify_sites(database_url: str, sites: Sites) -> None:
     async with as_worker(database_url, "benchmark", plans="free") as connection:
         if found := await verify(connection, slice=(0, sites.verified)):
             raise ContenderFailed(f"{len(found)} drifts, the first: {found[0]}")
-
-
-def _numbered(places: Sequence[Sequence[str]]) -> list[tuple[int, str, str]]:
-    return [(number, *each) for number, each in enumerate(places)]
 
 
 async def _lay(connection: asyncpg.Connection, windows: Sequence[Sequence[object]]) -> None:
@@ -157,8 +157,8 @@ SELECT site_id, product_id, variant_id, 20, 5, 100, 500, now() FROM laid WHERE a
 """
 """A hundred a site, on items that have plenty, products and variants alike."""
 _ITEMS: Final = """
-INSERT INTO stock.items (item_id, on_hand, version, revision, stay, costed_quantity, net_sold, catalog_revision, site_id,
-                         product_id, variant_id, alert_id, level_since, last_alerted_at, first_movement_at,
+INSERT INTO stock.items (item_id, on_hand, version, revision, stay, costed_quantity, net_sold, catalog_revision,
+                         site_id, product_id, variant_id, alert_id, level_since, last_alerted_at, first_movement_at,
                          last_movement_at, average_cost, level, emitted_level, last_movement_type)
 OVERRIDING SYSTEM VALUE
 SELECT item_id, final, k, k, (level <> 'ok')::int, final, k - 1 - k / 10, 1, site_id, product_id, variant_id,

@@ -5,7 +5,7 @@ which starts just above the low threshold, so that alerts and a few refusals hap
 """
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, islice
 from typing import Final
@@ -84,7 +84,10 @@ def orders(distribution: Distribution, tag: str, *, seed: int = 1) -> Iterator[t
         for first in range(0, len(wanted), LINES):
             order_id = f"{tag}{number:09d}"
             number += 1
-            yield order_id.encode(), _message(order_id, wanted[first : first + LINES], units[first : first + LINES])
+            yield (
+                order_id.encode(),
+                order_message(SITE, order_id, wanted[first : first + LINES], units[first : first + LINES]),
+            )
 
 
 def some_orders(distribution: Distribution, tag: str, count: int, *, seed: int = 1) -> list[tuple[bytes, bytes]]:
@@ -97,13 +100,14 @@ def number_of(order_id: bytes) -> int:
     return int(order_id[-9:])
 
 
-def _message(order_id: str, wanted: list[int], units: list[int]) -> bytes:
+def order_message(site_id: str, order_id: str, wanted: Sequence[int], units: Sequence[int]) -> bytes:
+    """Make an order of these items, a line each."""
     lines = ",".join(
         f'{{"line_id":"{position}",{_item_json(number)},"quantity":{quantity}}}'
         for position, (number, quantity) in enumerate(zip(wanted, units, strict=True), 1)
     )
     return (
-        f'{{"site_id":"{SITE}","order_id":"{order_id}","occurred_at":"2026-01-31T12:00:00Z",'
+        f'{{"site_id":"{site_id}","order_id":"{order_id}","occurred_at":"2026-01-31T12:00:00Z",'
         f'"actor":"checkout","lines":[{lines}]}}'
     ).encode()
 

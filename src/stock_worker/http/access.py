@@ -31,19 +31,21 @@ class Access(NamedTuple):
         return self.principal.sites
 
 
-def backend_of(request: Request) -> Backend:
-    """Give what the routes stand on."""
+async def _backend(request: Request) -> Backend:  # a coroutine: the framework would run a function in a thread
     backend: Backend = request.app.state.backend
     return backend
 
 
+Books = Annotated[Backend, Depends(_backend)]
+
+
 async def principal_of(
-    request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)]
+    request: Request, books: Books, credentials: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)]
 ) -> Principal:
     """Say who asks. Raises Problem: unauthenticated."""
     if credentials is None:
         raise unauthenticated("send the header Authorization: Bearer TOKEN")
-    principal = await backend_of(request).verifier.principal(credentials.credentials)
+    principal = await books.verifier.principal(credentials.credentials)
     request.state.principal = principal  # for the access log
     return principal
 
@@ -76,4 +78,3 @@ async def _operator(principal: Asker) -> Principal:
 
 Writer = Annotated[Access, Depends(_writer)]
 Operator = Annotated[Principal, Depends(_operator)]
-Books = Annotated[Backend, Depends(backend_of)]

@@ -150,16 +150,17 @@ async def read_policies(connection: "Connection", site_id: str, keys: Collection
         for row in rows
     }
     site = await settings.read(connection, site_id)
-    return {
-        key: resolve(
-            None,
-            rules.get(key) if key[1] is not None else None,
-            rules.get((key[0], None)),
-            rules.get((None, None)),
-            site,
-        )
-        for key in keys
-    }
+    policies: dict[tuple[Rule | None, Rule | None], ItemPolicy] = {}  # of most items only the site's rule speaks
+    for key in keys:
+        near = _near(rules, key)
+        if near not in policies:
+            policies[near] = resolve(None, *near, rules.get((None, None)), site)
+    return {key: policies[_near(rules, key)] for key in keys}
+
+
+def _near(rules: Mapping[tuple[str | None, str | None], Rule], key: Key) -> tuple[Rule | None, Rule | None]:
+    """Give the rules of an item's variant and of its product."""
+    return rules.get(key) if key[1] is not None else None, rules.get((key[0], None))
 
 
 async def read_places(

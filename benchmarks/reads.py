@@ -160,7 +160,7 @@ class _Served:
 async def _serving(place: Place, processes: int, now: datetime) -> AsyncIterator[_Served]:
     """Run a worker and the API over one place for as long as the block runs."""
     port = free_port()
-    settings = (("STOCK_HTTP_PORT", str(port)), ("STOCK_JWT_KEY", _KEY), ("STOCK_LOG_LEVEL", "WARNING"))
+    settings = (("STOCK_HTTP_PORT", str(port)), ("STOCK_JWT_KEY", _KEY))
     async with running(OURS, place) as worker, running(replace(api(processes), settings=settings), place) as served:
         deadline = time.monotonic() + _START_MAX_S
         while not await asyncio.to_thread(_is_ready, port):

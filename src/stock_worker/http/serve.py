@@ -28,6 +28,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from stock_worker import log
 from stock_worker.faults import Stop
+from stock_worker.garbage import collect_seldom
 from stock_worker.health import Around, Health, Served
 from stock_worker.http.app import create_app
 from stock_worker.http.backend import Backend
@@ -208,6 +209,7 @@ async def _end(processes: Sequence[BaseProcess]) -> None:
 def _serve_in_child(settings: Settings, listening: socket.socket, figures: Path) -> None:
     """Serve from the first process's socket, until it says so or is no more."""
     log.configure(settings.log_format, settings.log_level, secrets=settings.secrets())
+    collect_seldom()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
             runner.run(_Child(settings, figures).run(listening))

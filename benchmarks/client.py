@@ -20,7 +20,7 @@ import uvloop
 _OK: Final = range(200, 300)
 _LINE_MAX: Final = 2**28
 _GIVES_UP_S: Final = 30.0
-"""More than the API takes for any answer: it ends a statement itself after 15 s."""
+"""More than the API takes for any answer. What waits for a connection as long is not asked any more, and has failed."""
 
 
 class Asked(NamedTuple):
@@ -149,6 +149,9 @@ async def _ask_all(
         connection = await _connect(port)
         while (asked := await turn()) is not None:
             number, due = asked
+            if time.perf_counter() - due > _GIVES_UP_S:
+                answers.append(Answered(number, time.perf_counter() - due, 0))
+                continue
             if not connection.is_open:
                 connection = await _connect(port)
             status = await connection.ask(written[number])
@@ -158,12 +161,17 @@ async def _ask_all(
         for _ in range(connections):
             all_of_them.create_task(keep_asking())
         if closed_s is None:
-            for number, each in _by_time(requests):
-                await asyncio.sleep(began + each.due_s - time.perf_counter())
-                waiting.put_nowait((number, began + each.due_s))
+            await _offer(waiting, requests, began)
             for _ in range(connections):
                 waiting.put_nowait(None)
     return answers
+
+
+async def _offer(waiting: asyncio.Queue[tuple[int, float] | None], requests: Sequence[Asked], began: float) -> None:
+    """Put each request where the connections take it from, when it is due."""
+    for number, each in _by_time(requests):
+        await asyncio.sleep(began + each.due_s - time.perf_counter())
+        waiting.put_nowait((number, began + each.due_s))
 
 
 async def _connect(port: int) -> _Connection:

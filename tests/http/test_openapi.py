@@ -23,13 +23,12 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from stock_worker.health import Health
-from stock_worker.http.app import BASE, create_app
-from stock_worker.http.backend import Backend
+from stock_worker.http.app import BASE
 from stock_worker.http.page import PARTS, POLICY
 from stock_worker.http.serve import around
-from stock_worker.http.tokens import Verifier
 from stock_worker.metrics import Metrics
 from tests.flow.running import settings_for
+from tests.http.routes import description
 from tests.http.running import KEY, Api, token
 
 METHODS: Final = {"get", "post", "put", "patch", "delete"}
@@ -129,14 +128,7 @@ def _validator(schema: dict[str, Any]) -> Any:  # noqa: ANN401 - the library has
 # ---------------------------------------------------------------- what is answered
 
 
-def _description() -> dict[str, Any]:
-    """The description, made without a server: the cases are drawn from it before there is one."""
-    said = settings_for("127.0.0.1:1", "postgresql://nobody@127.0.0.1:1/none", "", jwt_key=KEY)
-    metrics = Metrics()
-    return create_app(Backend(said, metrics, Verifier.of(said)), metrics).openapi()
-
-
-described = schemathesis.openapi.from_dict(_description())
+described = schemathesis.openapi.from_dict(description())
 CASES: Final = max(5, 200 // len(_operations(described.raw_schema)))
 """For each route; they are the same in each run. Who may ask is test_access's."""
 

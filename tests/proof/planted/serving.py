@@ -8,6 +8,7 @@ ACCESS: Final = "tests/http/test_access.py::"
 ALERTS: Final = "tests/http/test_alerts.py::"
 AVAILABILITY: Final = "tests/http/test_availability.py::"
 HISTORY: Final = "tests/http/test_history.py::"
+INJECTION: Final = "tests/http/test_injection.py::"
 ITEMS: Final = "tests/http/test_items.py::"
 LETTERS: Final = "tests/http/test_dead_letters.py::"
 PROBLEMS: Final = "tests/http/test_problems.py::"
@@ -142,6 +143,18 @@ FAULTS: Final = (
             ),
         ),
         (ACCESS + "test_another_ones_site_is_forbidden_whether_there_is_such_a_site_or_not",),
+    ),
+    Fault(
+        "a parameter is pasted into SQL",
+        "Section 7: an order's id that has a quote is part of the statement.",
+        (
+            Edit(
+                "store/reads/movements.py",
+                'connection.fetch(SQL["order_positions"], asked.site_id, asked.order_id)',
+                'connection.fetch(SQL["order_positions"].replace("$2", f"\'{asked.order_id}\'"), asked.site_id)',
+            ),
+        ),
+        (INJECTION + "test_a_hostile_text_is_a_text_in_every_parameter[GET /sites/{site}/movements]",),
     ),
     # ---------------------------------------------------------------- once
     Fault(

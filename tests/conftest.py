@@ -4,6 +4,7 @@ One stack serves the session, each process of it. Run `python -m stock_worker.de
 it prints, and the tests use that one instead: they then start at once.
 """
 
+import signal
 import tomllib
 import uuid
 from collections.abc import Callable, Iterator
@@ -114,7 +115,12 @@ SKIPS = Path(__file__).with_name("skips.toml")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Put the law on skips into force."""
+    """Put the law on skips into force, and take Ctrl-C.
+
+    A shell has what it starts in the background ignore SIGINT, and so would every program that a test starts: one that
+    is to end by it would never end.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     config.pluginmanager.register(_SkipLaw(), "skip-law")
 
 

@@ -116,7 +116,10 @@ def test_nothing_outlives_the_owner(temporary: Path, way: signal.Signals, when: 
             assert exports == [b"export STOCK_KAFKA_BOOTSTRAP", b"export STOCK_DATABASE_URL"]
         wait_for(lambda: servers_in(temporary) != [])
         owner.send_signal(way)
-        assert owner.wait(DEADLINE_S) == (-signal.SIGKILL if way is signal.SIGKILL else 0)
+        try:
+            assert owner.wait(DEADLINE_S) == (-signal.SIGKILL if way is signal.SIGKILL else 0)
+        finally:
+            owner.kill()  # leaving the block waits for it, however long
     wait_for(lambda: servers_in(temporary) == [] and list(temporary.iterdir()) == [])
 
 

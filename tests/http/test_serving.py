@@ -166,9 +166,8 @@ async def test_a_database_that_is_down_is_told_once_and_waited_for(start: Start)
         await served.answers("/metrics", 200)
         assert (await served.answers("/readyz", 503)).json()["ready"] is False
         async with served.client() as client:
-            answer = await served.restock(client, "k")
+            answer = await served.restock(client, "k")  # which takes its five seconds of patience
             assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
-        await asyncio.sleep(3.0)
         told = [line for line in served.said() if "PostgreSQL" in str(line["message"])]
         assert [str(line["message"]) for line in told] == ["PostgreSQL is down; waiting"]
 

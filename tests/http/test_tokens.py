@@ -226,7 +226,7 @@ def _serving(one: Issuer) -> Iterator[None]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Answer)
     one.url = f"http://127.0.0.1:{server.server_port}/jwks"
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))  # the end is looked for so often
     thread.start()
     try:
         yield

@@ -101,18 +101,26 @@ async def test_rule_10_a_change_reaches_its_scope_and_no_other(
     assert await shop.levels() == levels
 
 
-async def test_rule_10_an_item_whose_first_batch_had_read_the_old_rule_is_not_missed(shop: Shop) -> None:
+@pytest.mark.parametrize("begins", ["before the change", "while the change is being written"])
+async def test_rule_10_an_item_whose_first_batch_had_read_the_old_rule_is_not_missed(shop: Shop, begins: str) -> None:
     """It is in no list of items until that batch commits, with the level of the old rule."""
     await shop.stock("a")
-    transaction = shop.owner.transaction()
-    await transaction.start()
+    ledger, change = shop.owner.transaction(), shop.person.transaction()
+    await ledger.start()
     await shop.owner.execute(THE_LEDGER)
+    if begins != "before the change":
+        await change.start()
+        await shop.low_at_twenty()
     first = asyncio.create_task(shop.stock("b"))
     await until(shop.a_batch_waits)
-    await shop.low_at_twenty()
+    if begins == "before the change":
+        await shop.low_at_twenty()
+    else:
+        await change.commit()
     for _ in range(3):
         await asyncio.wait_for(shop.sweep(), 10)
-    await transaction.rollback()
+        await shop.person.execute("SELECT pg_current_xact_id()")  # others come and go meanwhile
+    await ledger.rollback()
     await first
     assert (await shop.levels())[1] == "ok", "the batch had read the old rule"
     await until(shop.is_done)

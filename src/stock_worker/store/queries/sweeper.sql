@@ -33,8 +33,10 @@ SELECT job_id, fence, fence <= pg_snapshot_xmin(pg_current_snapshot())::text::bi
 FROM stock.reevaluations ORDER BY job_id LIMIT 20;
 
 -- name: fence_jobs
--- No transaction that begins from now on can have read an old rule. No index: jobs are few.
-UPDATE stock.reevaluations SET fence = pg_snapshot_xmax(pg_current_snapshot())::text::bigint WHERE fence IS NULL;
+-- Whoever can have read an old rule has an older number than this transaction: numbers are given out in order, and a
+-- batch takes its own with its locks, before it reads rules. (The xmax of a snapshot will not do: it is one past the
+-- newest that has ended, and a batch under way may have that number or a higher one.) No index: jobs are few.
+UPDATE stock.reevaluations SET fence = pg_current_xact_id()::text::bigint WHERE fence IS NULL;
 
 -- name: items_of_scope
 -- The next items of a site, a product or a variant that have moved, after ($4, $5). Index:

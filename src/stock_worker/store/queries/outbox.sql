@@ -32,9 +32,11 @@ WHERE waiting.seq BETWEEN run.first AND run.last;
 SELECT coalesce(max(seq), 0) FROM stock.outbox;
 
 -- name: horizon
--- The oldest transaction that may still write, and the next one to come.
-SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS oldest,
-       pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS next;
+-- The oldest transaction that may still write, and the next one to come: not xmax, which is one past the newest that
+-- has ended, while one that is under way may have that number or a higher one.
+SELECT pg_snapshot_xmin(s.taken)::text::bigint AS oldest,
+       pg_snapshot_xmax(s.taken)::text::bigint + age(pg_snapshot_xmax(s.taken)::xid) AS next
+FROM pg_current_snapshot() AS s(taken);
 
 -- ---------------------------------------------------------------- shards and slots
 

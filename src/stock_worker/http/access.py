@@ -54,17 +54,19 @@ Site = Annotated[UUID, Path(description="The site's id.")]
 Asker = Annotated[Principal, Depends(principal_of)]
 
 
-async def _reader(site: Site, principal: Asker) -> Access:
+async def reader_of(site: Site, principal: Asker) -> Access:
+    """Let one read a site. Raises Problem: forbidden."""
     access = Access(principal, str(site))
     if access.site_id not in access.sites:
         raise Problem("forbidden", "the token is not for this site")
     return access
 
 
-Reader = Annotated[Access, Depends(_reader)]
+Reader = Annotated[Access, Depends(reader_of)]
 
 
-async def _writer(access: Reader) -> Access:
+async def writer_of(access: Reader) -> Access:
+    """Let one change a site that he reads. Raises Problem: forbidden."""
     if access.principal.role is Role.VIEWER:
         raise Problem("forbidden", "a viewer reads; changes need the role org_admin or platform_admin")
     return access
@@ -76,5 +78,5 @@ async def _operator(principal: Asker) -> Principal:
     return principal
 
 
-Writer = Annotated[Access, Depends(_writer)]
+Writer = Annotated[Access, Depends(writer_of)]
 Operator = Annotated[Principal, Depends(_operator)]

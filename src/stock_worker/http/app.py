@@ -10,6 +10,7 @@ from fastapi import APIRouter, FastAPI
 
 from stock_worker import __version__
 from stock_worker.http import page, problems
+from stock_worker.http.admin import routes as admin
 from stock_worker.http.backend import Backend
 from stock_worker.http.documents import describe
 from stock_worker.http.routes import (
@@ -61,6 +62,7 @@ def create_app(backend: Backend, metrics: Metrics) -> FastAPI:
     ):
         api.include_router(routes.router)
     app.include_router(api)
+    app.include_router(admin.router)
     problems.install(app)
     app.add_middleware(Watch, metrics=metrics)
     return app

@@ -75,6 +75,13 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _of_the_framework)
 
 
+def of_validation(error: RequestValidationError) -> Problem:
+    """Say which fields of a request are wrong, and how."""
+    errors = [{"field": ".".join(map(str, fault["loc"])), "message": fault["msg"]} for fault in error.errors()]
+    detail = f"{errors[0]['field']}: {errors[0]['message']}" if errors else "the request cannot be understood"
+    return Problem("malformed", detail, more={"errors": errors})
+
+
 def of_fault(error: BaseException) -> Problem:
     """Say a fault of the surroundings, or of ours, without its inside."""
     if sqlstate(error) == _QUERY_CANCELED:
@@ -101,9 +108,7 @@ async def _told(_request: Request, error: Exception) -> Response:
 
 async def _malformed(_request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    errors = [{"field": ".".join(map(str, fault["loc"])), "message": fault["msg"]} for fault in error.errors()]
-    detail = f"{errors[0]['field']}: {errors[0]['message']}" if errors else "the request cannot be understood"
-    return Problem("malformed", detail, more={"errors": errors}).response()
+    return of_validation(error).response()
 
 
 async def _of_the_framework(_request: Request, error: Exception) -> Response:

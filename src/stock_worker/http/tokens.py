@@ -177,6 +177,11 @@ class Verifier:
         return _principal(claims)
 
 
+def expires_at(token: str) -> float:
+    """Say when a token that was verified ends, in seconds of the epoch."""
+    return float(jwt.decode(token, options={"verify_signature": False})["exp"])
+
+
 def signed(settings: Settings, holder: Principal, now: datetime, ends: datetime) -> str:
     """Make a token that says of its holder what `Verifier` reads, for development. The settings have a shared key."""
     assert settings.jwt_key is not None, "a key set has no key to sign with"

@@ -6,18 +6,20 @@ Source: contract section 7 (`…/stream`).
 import asyncio
 import contextlib
 import logging
+from collections.abc import Collection
 from typing import Annotated, Final
 
-import jwt
 from aiokafka.errors import KafkaError
 from fastapi import APIRouter, Header, Query, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from stock_worker.http.access import Books, Reader
+from stock_worker.http.access import Access, Books, Reader
+from stock_worker.http.backend import Backend
 from stock_worker.http.documents import Responses, problems
 from stock_worker.http.stream import TOPICS, Hub
 from stock_worker.http.stream_listener import Listener
+from stock_worker.http.tokens import expires_at
 from stock_worker.log import one_line, say
 
 logger = logging.getLogger(__name__)
@@ -96,15 +98,17 @@ async def stream(
     ] = None,
 ) -> EventStream:
     """Tell changes of stock and of alert levels as they are published: from now, or after the last event there was."""
-    lasts_s = _expires_at(request) - books.clock().timestamp()
-    listener = await books.stream.join(access.site_id, events.split(","), last_event_id_header or last_event_id)
-    return EventStream(books.stream, listener, max(0.0, min(lasts_s, LASTS_MAX_S)))
-
-
-def _expires_at(request: Request) -> float:
-    """Say when the token ends, which was verified before this runs, in seconds of the epoch."""
     _, _, token = request.headers["authorization"].partition(" ")
-    return float(jwt.decode(token.strip(), options={"verify_signature": False})["exp"])
+    return await listen(books, access, token.strip(), events.split(","), last_event_id_header or last_event_id)
+
+
+async def listen(
+    books: Backend, access: Access, token: str, topics: Collection[str], last_event_id: str | None
+) -> EventStream:
+    """Begin to tell one who reads a site of these topics, until the token ends, which was verified before."""
+    lasts_s = expires_at(token) - books.clock().timestamp()
+    listener = await books.stream.join(access.site_id, topics, last_event_id)
+    return EventStream(books.stream, listener, max(0.0, min(lasts_s, LASTS_MAX_S)))
 
 
 async def _is_gone(receive: Receive) -> None:

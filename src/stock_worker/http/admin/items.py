@@ -1,0 +1,126 @@
+"""One item on the page. Law: its names in addresses, ids and words are made in one place.
+
+An item in an address is `product` and, where it has one, `variant`; in the page it is `product_variant` or
+`product_none`. Source: contract section 1 (item), section 7 (the page).
+"""
+
+from typing import Annotated, Final, NamedTuple
+from urllib.parse import urlencode
+from uuid import UUID
+
+from fastapi import Depends, Query
+
+from stock_worker.core.model import Level
+from stock_worker.http.access import Access
+from stock_worker.http.admin.session import HOME
+from stock_worker.http.backend import Backend
+from stock_worker.http.routes.items import OneAsked, get_product, get_variant
+from stock_worker.http.shapes_items import Item
+
+_SHORT: Final = 2
+_NONE: Final = "none"
+
+
+class Status(NamedTuple):
+    """How an item's level is shown: the name of its style and icon, and its word."""
+
+    style: str
+    word: str
+
+
+STATUSES: Final = {
+    Level.OK.value: Status("ok", "In stock"),
+    Level.LOW.value: Status("low", "Low"),
+    Level.CRITICAL.value: Status("critical", "Critical"),
+    Level.OUT.value: Status("out", "Out of stock"),
+}
+UNTRACKED: Final = Status("untracked", "Not tracked")
+
+
+class Ref(NamedTuple):
+    """Which item."""
+
+    product: UUID
+    variant: UUID | None
+
+    @property
+    def id(self) -> str:
+        """Its name in the page."""
+        return f"{self.product}_{self.variant or _NONE}"
+
+    def query(self, site_id: str, **more: str) -> str:
+        """Its part of an address."""
+        said = {"site": site_id, "product": str(self.product)}
+        if self.variant is not None:
+            said["variant"] = str(self.variant)
+        return urlencode(said | more)
+
+    @classmethod
+    def of_id(cls, text: str) -> "Ref":
+        """Read its name in the page. Raises ValueError."""
+        product, _, variant = text.partition("_")
+        return cls(UUID(product), None if variant == _NONE else UUID(variant))
+
+
+class Row:
+    """An item as the table shows it."""
+
+    def __init__(self, item: Item, site_id: str) -> None:
+        self.item, self.site_id = item, site_id
+        self.ref = Ref(item.product_id, item.variant_id)
+
+    @property
+    def name(self) -> str:
+        """What the catalog calls the product, else its id."""
+        return self.item.name or f"Product {self.item.product_id}"
+
+    @property
+    def variant(self) -> str | None:
+        """What the catalog calls the variant, else the beginning of its id."""
+        if self.item.variant_id is None:
+            return None
+        return self.item.variant_name or f"Variant {str(self.item.variant_id)[:8]}"
+
+    @property
+    def called(self) -> str:
+        """The item in words, for who does not see the row."""
+        return ", ".join(part for part in (self.name, self.variant) if part)
+
+    @property
+    def initials(self) -> str:
+        """Stand in for a picture."""
+        words = [word for word in self.name.split() if word[0].isalnum()]
+        return "".join(word[0] for word in words[:_SHORT]).upper() or "?"
+
+    @property
+    def picture(self) -> str | None:
+        """Where its picture is; the policy loads none but over https."""
+        url = self.item.image_url
+        return url if url and url.startswith("https://") else None
+
+    @property
+    def status(self) -> Status:
+        """Say how it stands."""
+        return STATUSES[self.item.alert_level or Level.OK.value] if self.item.track_inventory else UNTRACKED
+
+    def path(self, what: str, **more: str) -> str:
+        """Where something of this item is: `adjust`, `history`."""
+        return f"{HOME}/{what}?{self.ref.query(self.site_id, **more)}"
+
+
+async def _ref(product: Annotated[UUID, Query()], variant: Annotated[UUID | None, Query()] = None) -> Ref:
+    return Ref(product, variant)
+
+
+Meant = Annotated[Ref, Depends(_ref)]
+"""The item that an address names."""
+
+
+async def read_row(books: Backend, access: Access, ref: Ref) -> Row:
+    """Read an item. Raises Problem: not_found."""
+    now = OneAsked()
+    if ref.variant is None:
+        item = await get_product(books, access, ref.product, now)
+    else:
+        item = await get_variant(books, access, ref.product, ref.variant, now)
+    return Row(item, access.site_id)

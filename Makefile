@@ -49,6 +49,12 @@ test/projection: $(STAMP) ## What is held of a site, against the rules and again
 test/flow: $(STAMP) ## Kafka to PostgreSQL to Kafka
 	@$(PYTEST) -q tests/flow
 
+test/http: $(STAMP) ## The API, over a real PostgreSQL
+	@$(PYTEST) -q tests/http
+
+test/admin: $(STAMP) ## The inventory page
+	@$(PYTEST) -q tests/admin
+
 test/chaos: $(STAMP) ## Kill points, duplicates, reordering
 	@$(PYTEST) -q tests/chaos
 
@@ -126,5 +132,5 @@ $(STAMP): pyproject.toml requirements.lock
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
-.PHONY: help setup demo test test/core test/wire test/store test/projection test/flow test/chaos test/devstack test/laws proof bench bench/reads \
+.PHONY: help setup demo test test/core test/wire test/store test/projection test/flow test/http test/admin test/chaos test/devstack test/laws proof bench bench/reads \
 	check check/tests format lint types layers migrations contracts docs coverage fmt lock clean

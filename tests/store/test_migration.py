@@ -247,16 +247,18 @@ async def test_the_revision_can_be_read_by_a_login_that_may_only_act_as_the_work
         await tell(database, f"DROP ROLE {login}")
 
 
-def test_the_wheel_brings_migrations_guards_and_queries(tmp_path: Path) -> None:
+def test_the_wheel_brings_migrations_guards_queries_and_pages(tmp_path: Path) -> None:
     build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
     subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
     (wheel,) = tmp_path.glob("*.whl")
     packed = set(zipfile.ZipFile(wheel).namelist())
-    folders = {"migrations": ROOT / "migrations", "store": ROOT / "src" / "stock_worker" / "store"}
+    folders = {"migrations": ROOT / "migrations"} | {
+        name: ROOT / "src" / "stock_worker" / name for name in ("store", "http")
+    }
     wanted = {
         f"stock_worker/{name}/{file.relative_to(folder).as_posix()}"
         for name, folder in folders.items()
-        for pattern in ("**/*.py", "**/*.sql")
+        for pattern in ("**/*.py", "**/*.sql", "**/templates/**/*.html", "**/static/*", "**/swagger/*")
         for file in folder.glob(pattern)
     }
     assert wanted - packed == set()

@@ -124,7 +124,7 @@ def _done(request: Request, here: Visit, row: Row, told: Written, *, is_undo: bo
     }
     if is_part(request):
         # The form stays as it is until its dialog closes, which the script does; a toast is swapped by its undoing.
-        said = {} if is_undo else {"HX-Reswap": "none", "HX-Trigger": "adjusted"}
+        said = {} if is_undo else {"HX-Reswap": "none", "HX-Trigger-After-Swap": "adjusted"}
         return render(request, "parts/adjusted.html", context, headers=said)
     return render(request, "adjusted.html", context)
 

@@ -7,13 +7,18 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from stock_worker.http.shapes import Booked
-
 WIDTH: Final = 600
 HEIGHT: Final = 96
 _EDGE: Final = 4
 _LEAST: Final = 2
 """One row is a point and no line."""
+
+
+class Point(NamedTuple):
+    """What a row of the ledger left: available, from then on."""
+
+    at: datetime
+    available: int
 
 
 class Chart(NamedTuple):
@@ -27,14 +32,14 @@ class Chart(NamedTuple):
     until: datetime
 
 
-def chart_of(newest_first: Sequence[Booked]) -> Chart | None:
-    """Draw rows of one item; None where there are too few."""
+def chart_of(newest_first: Sequence[Point]) -> Chart | None:
+    """Draw the rows of one item; None where there are too few."""
     rows = newest_first[::-1]
     if len(rows) < _LEAST:
         return None
-    levels = [row.new_stock for row in rows]
+    levels = [row.available for row in rows]
     least, most = min(levels), max(levels)
-    since, until = rows[0].recorded_at, rows[-1].recorded_at
+    since, until = rows[0].at, rows[-1].at
     lasted_s = (until - since).total_seconds() or 1.0
     low, high = min(least, 0), max(most, 0, min(least, 0) + 1)
 
@@ -46,5 +51,5 @@ def chart_of(newest_first: Sequence[Booked]) -> Chart | None:
 
     points = [f"{across(since)},{down(levels[0])}"]
     for before, row in zip(levels, rows[1:], strict=False):
-        points += [f"{across(row.recorded_at)},{down(before)}", f"{across(row.recorded_at)},{down(row.new_stock)}"]
+        points += [f"{across(row.at)},{down(before)}", f"{across(row.at)},{down(row.available)}"]
     return Chart(" ".join(points), down(0), least, most, since, until)

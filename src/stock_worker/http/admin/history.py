@@ -11,7 +11,7 @@ from pydantic import BeforeValidator
 
 from stock_worker.core.model import MovementType
 from stock_worker.http.access import Books
-from stock_worker.http.admin.chart import HEIGHT, WIDTH, chart_of
+from stock_worker.http.admin.chart import HEIGHT, WIDTH, Point, chart_of
 from stock_worker.http.admin.failing import PageRoute
 from stock_worker.http.admin.inventory import about
 from stock_worker.http.admin.items import Meant, Ref, read_row
@@ -73,7 +73,7 @@ async def show(
         "total": found.total,
         "total_is_exact": found.total_is_exact,
         "chosen": type_,
-        "chart": chart_of(drawn.movements),
+        "chart": chart_of([Point(each.recorded_at, each.new_stock) for each in drawn.movements]),
         "chart_size": (WIDTH, HEIGHT),
     }
     return render(request, "parts/history.html" if is_part(request) else "history.html", context)

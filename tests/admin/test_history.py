@@ -1,0 +1,122 @@
+"""The drawer of one item: who, what, when and why, where it came from, page by page, and its line."""
+
+from datetime import timedelta
+from typing import Final
+
+import pytest
+
+from stock_worker.http.admin.chart import HEIGHT, WIDTH, Point, chart_of
+from tests.admin.looking import TABLE, signed_in
+from tests.http.booking import Books
+from tests.http.books import EAST, HOUR, NOON
+from tests.http.running import SITE, Api, product
+
+HISTORY: Final = f"{TABLE}/history?site={SITE}&product={product(1)}"
+
+
+async def test_a_movement_says_who_what_when_why_and_where_from(api: Api, books: Books) -> None:
+    await books.announce(1, name="Mug", sku="MUG")
+    await books.set(timezone="Europe/Paris")
+    await books.book("restock", {"lines": [{"product_id": product(1), "quantity": 7}], "actor": "Bob"}, NOON)
+    order = {"order_id": "o-1", "lines": [{"product_id": product(1), "quantity": 2}]}
+    await books.book("order-placed", order, NOON + HOUR)
+    browser = signed_in(api)
+    await browser.adjust("damage", 1, reason="dropped", note="by the cat")
+    page = await browser.get(HISTORY)
+    told = [each.text for each in page.every("li", class_="movement")]
+    assert [text.split(" 1 Mar")[0].split(" 26 ")[0] for text in told][1:] == ["Sale \u22122 7 → 5", "Restock +7 0 → 7"]
+    assert told[0].startswith("Damaged \u22121 5 → 4")
+    assert "by Ada dropped: by the cat adjustment page-" in told[0]
+    assert told[0].endswith("http")
+    assert "1 Mar 2026, 14:00 by the system" in told[1]
+    assert "order o-1" in told[1]
+    assert "order-placed/0/" in told[1]
+    assert "by Bob" in told[2]
+    assert "History of Mug" in page.one("h2", id="history-title").text
+
+
+async def test_a_location_is_named_where_there_are_several(api: Api, books: Books) -> None:
+    await books.restock(1, 1)
+    assert "Default" not in (await signed_in(api).get(HISTORY)).one("ol").text
+    await books.restock(1, 1, location_id=EAST)
+    told = [each.text for each in (await signed_in(api).get(HISTORY)).every("li", class_="movement")]
+    assert [EAST in text for text in told] == [True, False]
+    assert "Default" in told[1]
+
+
+async def test_one_type_is_shown_and_chosen(api: Api, books: Books) -> None:
+    await books.restock(1, 9)
+    await books.adjust("damage", 1, 2)
+    page = await signed_in(api).get(f"{HISTORY}&type=damage", htmx=True)
+    assert [each.text.split()[0] for each in page.every("li", class_="movement")] == ["Damaged"]
+    assert "selected" in page.one("option", value="damage").attributes
+    assert page.every("polyline"), "the line is of all movements"
+    none = await signed_in(api).get(f"{HISTORY}&type=sale", htmx=True)
+    assert "No such movement" in none.words
+    assert (await signed_in(api).get(f"{HISTORY}&type=gift")).status == 422
+
+
+async def test_it_goes_on_at_the_end_whatever_comes_in_meanwhile(api: Api, books: Books) -> None:
+    for number in range(120):
+        await books.restock(1, 1, NOON + timedelta(minutes=number))
+    browser = signed_in(api)
+    page, seen = await browser.get(HISTORY, htmx=True), []
+    while True:
+        seen += [each.text for each in page.every("li", class_="movement")]
+        more = page.every("li", class_="more")
+        if not more:
+            break
+        assert more[0].attributes["hx-trigger"] == "intersect once"
+        await books.restock(1, 1000, NOON + timedelta(days=1))
+        page = await browser.get(more[0].attributes["hx-get"], htmx=True)
+        assert page.every("h2") == [], "only what follows"
+    assert len(seen) == len(set(seen)) == 120
+    whole = await browser.get((await browser.get(HISTORY, htmx=True)).one("li", class_="more").attributes["hx-get"])
+    assert len(whole.every("html")) == 1, "without script it is a page"
+
+
+async def test_a_history_of_nothing_says_so(api: Api, books: Books) -> None:
+    await books.announce(1)
+    page = await signed_in(api).get(HISTORY, htmx=True)
+    assert ("Nothing has moved yet" in page.words, page.every("svg", role="img")) == (True, [])
+    unknown = f"{TABLE}/history?site={SITE}&product={product(2)}"
+    assert (await signed_in(api).get(unknown)).status == 404
+
+
+# ---------------------------------------------------------------- the line
+
+
+def row(hours: float, level: int) -> Point:
+    """A row of the ledger that leaves so much."""
+    return Point(NOON + hours * HOUR, level)
+
+
+@pytest.mark.parametrize(
+    ("levels", "points", "zero"),
+    [
+        ([0, 10], "4,92 596,92 596,4", 92),
+        ([10, 0], "4,4 596,4 596,92", 92),
+        ([-10, 10], "4,92 596,92 596,4", 48),
+        ([-10, -5], "4,92 596,92 596,48", 4),
+        ([0, 0], "4,92 596,92 596,92", 92),
+    ],
+    ids=["up", "down", "through zero", "below zero", "level"],
+)
+def test_the_line_goes_in_steps_through_what_the_ledger_says(levels: list[int], points: str, zero: int) -> None:
+    chart = chart_of([row(hours, level) for hours, level in reversed(list(enumerate(levels)))])
+    assert chart is not None
+    drawn = [tuple(map(float, point.split(","))) for point in chart.points.split()]
+    wanted = [tuple(map(float, point.split(","))) for point in points.split()]
+    assert (drawn, chart.zero) == (wanted, zero)
+    assert all(0 <= x <= WIDTH and 0 <= y <= HEIGHT for x, y in drawn)
+
+
+def test_the_line_is_as_far_as_time_went() -> None:
+    chart = chart_of([row(10, 3), row(1, 2), row(0, 1)])
+    assert chart is not None
+    assert [float(point.split(",")[0]) for point in chart.points.split()] == [4, 63.2, 63.2, 596, 596]
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_one_row_is_no_line(count: int) -> None:
+    assert chart_of([row(0, 1)] * count) is None

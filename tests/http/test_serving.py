@@ -1,19 +1,15 @@
 """Contract section 8, `api` and `run --with-api` as processes: exit codes, readiness, several processes, SIGTERM."""
 
 import asyncio
-import json
 import os
 import signal
 import socket
-import subprocess
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
-import httpx
 import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -22,63 +18,13 @@ from stock_worker.devstack import Stack
 from stock_worker.http.app import BASE
 from stock_worker.metrics import PREFIX, TABLE
 from tests.flow.commands import Terminal, names
-from tests.flow.running import PATIENCE_S, busy, free_port, make_topics, settings_for, until
-from tests.http.running import KEY, SITE, product, token
+from tests.flow.running import busy, free_port, make_topics, settings_for, until
+from tests.http.running import KEY, SITE
+from tests.http.served import Served, serving_process
 
 END_S = 25.0
 START_S = 10.0
 SLOW_LOCK = "LOCK TABLE stock.items IN ACCESS EXCLUSIVE MODE"
-
-
-@dataclass
-class Served:
-    """`stock-worker api` (or `run --with-api`) as a process."""
-
-    popen: "subprocess.Popen[bytes]"
-    log: Path
-    port: int
-
-    def said(self) -> list[dict[str, object]]:
-        """Its lines so far."""
-        lines = self.log.read_text(encoding="utf-8").splitlines()
-        return [json.loads(line) for line in lines if line.startswith("{")]
-
-    async def ended(self, within_s: float) -> int:
-        """Wait for its exit code, longer where the machine is busy."""
-        return await asyncio.to_thread(self.popen.wait, within_s * busy())
-
-    def children(self) -> list[psutil.Process]:
-        """The processes that answer."""
-        tree = psutil.Process(self.popen.pid).children()
-        return [one for one in tree if "spawn_main" in " ".join(one.cmdline())]
-
-    @asynccontextmanager
-    async def client(self) -> AsyncIterator[httpx.AsyncClient]:
-        """One who asks, as an org_admin."""
-        headers = {"Authorization": f"Bearer {token()}"}
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{self.port}", headers=headers, timeout=30) as client:
-            yield client
-
-    async def answers(self, path: str, status: int) -> httpx.Response:
-        """Wait until a path answers with a status."""
-        found: list[httpx.Response] = []
-
-        async def answered() -> bool:
-            assert self.popen.poll() is None, self.log.read_text()
-            try:
-                async with httpx.AsyncClient() as client:  # a connection of its own: any of the processes
-                    found.append(await client.get(f"http://127.0.0.1:{self.port}{path}"))
-            except httpx.TransportError:
-                return False
-            return found[-1].status_code == status
-
-        await until(answered, PATIENCE_S * busy())
-        return found[-1]
-
-    async def restock(self, client: httpx.AsyncClient, key: str, quantity: int = 1) -> httpx.Response:
-        """Have some of a product arrive."""
-        body = {"lines": [{"product_id": product(1), "quantity": quantity}]}
-        return await client.post(f"{BASE}/sites/{SITE}/restocks", headers={"Idempotency-Key": key}, json=body)
 
 
 Start = Callable[..., AbstractContextManager[Served]]
@@ -88,24 +34,9 @@ Start = Callable[..., AbstractContextManager[Served]]
 def start(stack: Stack, database: str, topics: str, tmp_path: Path) -> Start:
     """Start the program with these words and settings; what is left of it is killed."""
 
-    @contextmanager
-    def starting(*words: str, **settings: str) -> Iterator[Served]:
-        port = free_port()
-        said = names(settings_for(stack.kafka_bootstrap, database, topics)) | {
-            "STOCK_HTTP_PORT": str(port),
-            "STOCK_JWT_KEY": KEY,
-            "STOCK_KAFKA_SESSION_TIMEOUT_MS": "6000",
-        }
-        log = tmp_path / "log"
-        popen = Terminal(tmp_path, said | settings).start(*words, log=log)
-        try:
-            yield Served(popen, log, port)
-        finally:
-            tree = psutil.Process(popen.pid).children(recursive=True) if popen.poll() is None else []
-            for left in tree:
-                left.kill()
-            popen.kill()
-            popen.wait()
+    def starting(*words: str, **settings: str) -> AbstractContextManager[Served]:
+        least = settings_for(stack.kafka_bootstrap, database, topics)
+        return serving_process(*words, folder=tmp_path, settings=least, more=settings)
 
     return starting
 

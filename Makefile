@@ -22,7 +22,7 @@ help: ## This list (the first target, so plain `make` prints it)
 
 # ---------------------------------------------------------------- use
 
-setup: $(STAMP) ## Make .venv with everything, at the versions and hashes of requirements.lock
+setup: $(STAMP) ## Make .venv with everything, as requirements.lock has it; on root's Debian a browser too
 
 demo: $(STAMP) ## Real Kafka, real PostgreSQL, orders in, stock and alert events out
 	@$(BIN)/stock-worker demo
@@ -60,6 +60,9 @@ test/chaos: $(STAMP) ## Kill points, duplicates, reordering
 
 test/devstack: $(STAMP) ## That the stack starts, stops and leaves nothing
 	@$(PYTEST) -q tests/devstack
+
+test/browser: $(STAMP) ## Pages in a real browser, where one is found
+	@$(PYTEST) -q tests/browser
 
 test/laws: $(STAMP) ## Layers, contract, docs and metrics against the code
 	@$(PYTEST) -q tests/laws
@@ -130,7 +133,8 @@ $(STAMP): pyproject.toml requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r .venv/uv.lock
 	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m tests.browser.finding
 	@touch $@
 
-.PHONY: help setup demo test test/core test/wire test/store test/projection test/flow test/http test/admin test/chaos test/devstack test/laws proof bench bench/reads \
+.PHONY: help setup demo test test/core test/wire test/store test/projection test/flow test/http test/admin test/chaos test/devstack test/browser test/laws proof bench bench/reads \
 	check check/tests format lint types layers migrations contracts docs coverage fmt lock clean

@@ -51,10 +51,19 @@ def test_what_is_skipped_unlisted_fails_the_run_and_is_named(
     assert said[-1].startswith(summary)
 
 
-def test_what_is_listed_is_no_fault(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("ci", "unlisted"),
+    [("", ["tests/a.py::two"]), ("true", ["tests/a.py::two", "tests/c.py::four"])],
+    ids=["a developer's machine", "CI"],
+)
+def test_what_is_listed_is_no_fault(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, ci: str, unlisted: list[str]
+) -> None:
+    monkeypatch.setenv("CI", ci)
     monkeypatch.setattr(conftest, "SKIPS", tmp_path / "skips.toml")
-    conftest.SKIPS.write_text('[skips]\n"tests/a.py::one" = "why"\n"tests/b.py*" = "why"\n')
+    listed = '[skips]\n"tests/a.py::one" = "why"\n"tests/b.py*" = "why"\n'
+    conftest.SKIPS.write_text(f'{listed}[skips-outside-ci]\n"tests/c.py*" = "why"\n')
     law = conftest._SkipLaw()
-    for nodeid in ("tests/a.py::one", "tests/a.py::two", "tests/b.py::three[x]"):
+    for nodeid in ("tests/a.py::one", "tests/a.py::two", "tests/b.py::three[x]", "tests/c.py::four"):
         law._note(nodeid)
-    assert law._unlisted == ["tests/a.py::two"]
+    assert law._unlisted == unlisted

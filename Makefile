@@ -110,6 +110,9 @@ docs: $(STAMP) ## Settings, metrics, refusals and commands against docs/ and REA
 coverage: $(STAMP) ## docs/coverage.md from its table, before a run vouches for it
 	@$(BIN)/python -m tests.laws.coverage
 
+screenshots: $(STAMP) ## docs/screenshots, off the running program; one page: make screenshots PAGE=swagger
+	@$(BIN)/python -m tests.browser.screenshots $(PAGE)
+
 fmt: $(STAMP) ## Format, and mend what ruff can mend
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
@@ -137,4 +140,4 @@ $(STAMP): pyproject.toml requirements.lock
 	@touch $@
 
 .PHONY: help setup demo test test/core test/wire test/store test/projection test/flow test/http test/admin test/chaos test/devstack test/browser test/laws proof bench bench/reads \
-	check check/tests format lint types layers migrations contracts docs coverage fmt lock clean
+	check check/tests format lint types layers migrations contracts docs coverage screenshots fmt lock clean

@@ -11,7 +11,6 @@ import re
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from contextlib import AsyncExitStack
-from pathlib import Path
 from typing import Final
 
 import pytest
@@ -21,12 +20,10 @@ from playwright.async_api import Browser
 from stock_worker.devstack import Stack
 from stock_worker.settings import Settings
 from tests.browser.finding import NoBrowserError, find
-from tests.browser.tabs import Tab, browser_at, tab_of
+from tests.browser.tabs import PICTURES, Tab, browser_at, tab_of
 from tests.flow.running import make_topics, settings_for
 from tests.http.served import Served, serving_process
 
-PICTURES: Final = Path(".pytest_cache/browser")
-"""Where pictures of what failed are kept, below the folder of the run."""
 OpenTab = Callable[..., Awaitable[Tab]]
 _FAILED: Final = pytest.StashKey[bool]()
 

@@ -18,6 +18,8 @@ from playwright.async_api import Browser, CDPSession, ConsoleMessage, Page, Requ
 from tests.flow.running import until
 
 VENDORED: Final = Path(__file__).with_name("vendored")
+PICTURES: Final = Path(".pytest_cache/browser")
+"""Where pictures of what failed are kept, below the folder of the run."""
 _HERE_ALONE: Final = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
 _WATCH_SHIFT: Final = """
     window.layoutShift = 0;
@@ -132,8 +134,10 @@ class Tab:
         await self.page.title()
 
     def _note_console(self, message: ConsoleMessage) -> None:
-        if message.type == "error":
-            self.faults.append(f"console: {message.text} ({message.location['url']})")
+        url = message.location["url"]
+        # A browser asks for this on its own where a page names no icon, but once in its life: no test could expect it.
+        if message.type == "error" and not url.endswith("/favicon.ico"):
+            self.faults.append(f"console: {message.text} ({url})")
 
     def _note_failed(self, request: Request) -> None:
         if request.failure != "net::ERR_ABORTED":  # the page itself or a click to elsewhere ended it

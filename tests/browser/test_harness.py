@@ -14,7 +14,7 @@ from stock_worker.http.app import BASE
 from stock_worker.settings import Settings
 from tests.browser import finding
 from tests.browser.conftest import OpenTab
-from tests.browser.tabs import PHONE, VENDORED, WIDE, Screen, Tab
+from tests.browser.tabs import PHONE, PICTURES, VENDORED, WIDE, Screen, Tab
 from tests.flow.running import Shop, restock, until
 from tests.http.running import SITE, token
 from tests.http.served import Served
@@ -151,7 +151,7 @@ async def test_a_fault_is_noted_and_one_that_is_wanted_is_none(open_tab: OpenTab
     await tab.page.evaluate(f"() => {{ {planted}; }}")
     await until(lambda: any(re.search(fault, each) for each in tab.faults))
     with pytest.raises(AssertionError, match=fault):
-        await tab.end(ROOT / ".pytest_cache/browser/planted.png", failed=False)
+        await tab.end(ROOT / PICTURES / "planted.png", failed=False)
     await tab.fault(fault)
     tab.faults.clear()  # the browser tells of a failed request twice, in the console too
 
@@ -191,7 +191,7 @@ def run(folder: Path, **environment: str) -> "subprocess.CompletedProcess[str]":
 
 def test_what_failed_keeps_a_picture_and_says_where(browser: object, tmp_path: Path) -> None:
     ran = run(tmp_path)
-    kept = sorted((tmp_path / ".pytest_cache/browser").glob("*.png"))
+    kept = sorted((tmp_path / PICTURES).glob("*.png"))
     assert [picture.name for picture in kept] == [
         "tests-browser-test_planted-py-test_false-1.png",
         "tests-browser-test_planted-py-test_loud-1.png",

@@ -11,7 +11,7 @@ from uuid import UUID
 from fastapi import Depends, Query, Request
 
 from stock_worker.core.policy import zone_of
-from stock_worker.http.access import Access, Books, backend_of, reader_of, writer_of
+from stock_worker.http.access import Access, Books, reader_of, writer_of
 from stock_worker.http.admin.figures import Figures, signs_of
 from stock_worker.http.problems import Problem
 from stock_worker.http.routes.settings import read_settings
@@ -92,7 +92,7 @@ def sign_in_path(request: Request) -> str:
     return f"{SIGN_IN}?next={quote(back, safe='')}"
 
 
-async def session_of(request: Request) -> Session:
+async def session_of(request: Request, books: Books) -> Session:
     """Say who is signed in. Raises SignInNeeded."""
     token = request.cookies.get(COOKIE)
     if not token:
@@ -100,7 +100,7 @@ async def session_of(request: Request) -> Session:
             raise ComeAgain
         raise SignInNeeded(ended=False)
     try:
-        principal = await backend_of(request).verifier.principal(token)
+        principal = await books.verifier.principal(token)
     except Problem as problem:
         if problem.code == "unauthenticated":
             raise SignInNeeded(ended=True) from None

@@ -131,14 +131,14 @@ FAULTS: Final = (
         (
             Edit(
                 "http/access.py",
-                "async def _reader(site: Site, principal: Asker)",
-                "async def _reader(request: Request, site: Site, principal: Asker)",
+                "async def reader_of(site: Site, principal: Asker)",
+                "async def reader_of(site: Site, principal: Asker, books: Books)",
             ),
             Edit(
                 "http/access.py",
                 '        raise Problem("forbidden", "the token is not for this site")\n',
-                "        async with backend_of(request).reading([access.site_id]) as books:\n"
-                '            there = await books.fetchval("SELECT EXISTS (SELECT FROM stock.items)")\n'
+                "        async with books.reading([access.site_id]) as found:\n"
+                '            there = await found.fetchval("SELECT EXISTS (SELECT FROM stock.items)")\n'
                 '        raise Problem("forbidden" if there else "not_found", "the token is not for this site")\n',
             ),
         ),

@@ -36,7 +36,7 @@ HOSTILE: Final = {
     "a formula": "=cmd|' /C calc'!A0",
     "JSON": '{"$gt": ""}, "role": "platform_admin"',
 }
-INSIDE: Final = ("Traceback", "asyncpg", "psycopg", "SELECT", "syntax error", "stock_worker", "root:", "/work/")
+INSIDE: Final = ("Traceback", "asyncpg", "psycopg", "SELECT", "syntax error", "stock_worker", "root:", "site-packages")
 """What an answer has where something of ours, or of the machine, got out."""
 NO_KAFKA: Final = "/stream"
 ALWAYS_READ: Final = ("Accept", "traceparent", "Last-Event-ID")

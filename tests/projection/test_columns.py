@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from decimal import Decimal
 from itertools import chain
 from typing import Any, Final, get_args
-from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -151,7 +150,8 @@ def test_products_have_codes_and_ids(history: list[list[Thing]]) -> None:
 def test_texts_stay_in_order_however_they_come(batches: list[list[tuple[int, str | None]]]) -> None:
     """With so small a limit, all ways of keeping the order are gone."""
     column, last = texts.Texts(), list[str | None]()
-    with patch.object(texts, "_FEW", 2):
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(texts, "_FEW", 2)
         for number, batch in enumerate(batches):
             told = {min(row, len(last) + at): text for at, (row, text) in enumerate(batch)}
             for row, text in sorted(told.items()):

@@ -1,6 +1,5 @@
 """Blocks and their sums against sums of the rows one by one."""
 
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from datetime import date, timedelta
 from itertools import groupby
@@ -12,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stock_worker.core.model import MovementType
-from stock_worker.projection.days import NO_FLOW, Adding, Flow, Items, Sums, Total, fold, read_rows, total
+from stock_worker.projection.days import Adding, Items, Sums, fold, read_rows, total
+from tests.projection.summing import Moved, summed, told
 
 DAY = date(2026, 3, 1)
 PRODUCTS = [UUID(int=number << 100 | number) for number in (3, 1, 2, 2**27)]
@@ -32,29 +32,14 @@ def known(*item_ids: int) -> Items:
 
 def wanted(rows: Sequence[Row], untracked: set[int], most: int) -> Sums:
     """Sum up rows one by one."""
-    types: dict[MovementType, list[int]] = defaultdict(lambda: [0, 0])
-    days: dict[date, list[int]] = defaultdict(lambda: [0, 0])
-    products: dict[UUID, list[int]] = defaultdict(lambda: [0, 0])
-    for number, kind, item, *units in rows:
-        if item in untracked:
-            continue
-        types[kind][0] += 1
-        types[kind][1] += sum(units)
-        if kind not in NO_FLOW and any(units):
-            for sums in (days[DAY + timedelta(number)], products[PRODUCTS[item % len(PRODUCTS)]]):
-                sums[0] += units[0]
-                sums[1] += units[1]
-    top = sorted(products.items(), key=lambda each: (-sum(each[1]), each[0].bytes))[:most]
-    return Sums(
-        {kind: Total(*sums) for kind, sums in types.items()},
-        {day: Flow(*sums) for day, sums in sorted(days.items())},
-        [(product, Flow(*sums)) for product, sums in top],
+    return summed(
+        (
+            Moved(kind, DAY + timedelta(number), PRODUCTS[item % len(PRODUCTS)], *units)
+            for number, kind, item, *units in rows
+            if item not in untracked
+        ),
+        most,
     )
-
-
-def told(sums: Sums) -> Sums:
-    """Leave types out of which nothing is left."""
-    return sums._replace(by_type={kind: found for kind, found in sums.by_type.items() if found.movements})
 
 
 units = st.one_of(st.integers(0, 3), st.integers(0, 10**15))

@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime, timedelta
@@ -15,12 +14,13 @@ import pytest
 
 from stock_worker.core.model import MovementType
 from stock_worker.projection import flows as module
-from stock_worker.projection.days import NO_FLOW, Flow, Sums, Total
+from stock_worker.projection.days import Flow, Sums
 from stock_worker.projection.flows import TOP, Days, Flows, Span, first_open, pieces, runs
 from stock_worker.store.engine import connect
 from stock_worker.store.reads.reports import Period, period_of
 from tests.http.booking import Books, variant
 from tests.http.running import OTHER, SITE
+from tests.projection.summing import Moved, summed, told
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 FIRST = date(2026, 3, 24)
@@ -56,30 +56,20 @@ async def wanted(books: Books, start: datetime, end: datetime, zone: str, site: 
     """Sum up the ledger row by row."""
     untracked = "SELECT item_id FROM stock.products WHERE NOT track_inventory"
     left_out = {row["item_id"] for row in await books.connection.fetch(untracked)}
-    types: dict[MovementType, list[int]] = defaultdict(lambda: [0, 0])
-    days: dict[date, list[int]] = defaultdict(lambda: [0, 0])
-    products: dict[UUID, list[int]] = defaultdict(lambda: [0, 0])
-    for row in await books.ledger(site):
-        if not start <= row["recorded_at"] < end or row["item_id"] in left_out:
-            continue
-        kind, units = MovementType(row["type"]), abs(row["quantity"])
-        types[kind][0] += 1
-        types[kind][1] += units
-        if kind not in NO_FLOW:
-            day = row["recorded_at"].astimezone(ZoneInfo(zone)).date()
-            for sums in (days[day], products[UUID(row["product_id"])]):
-                sums[row["quantity"] < 0] += units
-    top = sorted(products.items(), key=lambda each: (-sum(each[1]), each[0].bytes))[:TOP]
-    return Sums(
-        {kind: Total(*sums) for kind, sums in types.items()},
-        {day: Flow(*sums) for day, sums in sorted(days.items())},
-        [(product, Flow(*sums)) for product, sums in top],
+    return summed(
+        (
+            Moved(
+                MovementType(row["type"]),
+                row["recorded_at"].astimezone(ZoneInfo(zone)).date(),
+                UUID(row["product_id"]),
+                max(row["quantity"], 0),
+                max(-row["quantity"], 0),
+            )
+            for row in await books.ledger(site)
+            if start <= row["recorded_at"] < end and row["item_id"] not in left_out
+        ),
+        TOP,
     )
-
-
-def told(sums: Sums) -> Sums:
-    """Leave types out of which nothing is left."""
-    return sums._replace(by_type={kind: found for kind, found in sums.by_type.items() if found.movements})
 
 
 async def a_shop(books: Books, timezone: str) -> None:

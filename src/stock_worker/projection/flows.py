@@ -23,6 +23,7 @@ import numpy as np
 from stock_worker.core.model import MovementType
 from stock_worker.core.policy import zone_of
 from stock_worker.projection.days import Adding, Block, Ints, Items, Part, Sums, fold, item_ids_of, read_rows
+from stock_worker.projection.refresh import ids_of
 from stock_worker.store.reads.reports import Period, midnight
 from stock_worker.store.sql import statements
 
@@ -112,8 +113,7 @@ class _Site:
 
 async def read_untracked(connection: "Connection", site_id: str) -> Ints:
     """Ask the catalog."""
-    sent = await connection.fetchval(SQL["untracked"], site_id)
-    return np.frombuffer(sent or b"", ">i8").astype(np.int64)
+    return ids_of(await connection.fetchval(SQL["untracked"], site_id))
 
 
 class Flows:

@@ -103,7 +103,8 @@ async def test_rule_6_a_sweep_that_a_rebalance_meets_expires_each_order_once(
             await until(lambda: shop.ask("SELECT count(*) = 0 FROM stock.orders WHERE due_at IS NOT NULL"))
             expired = [_expired(a), _expired(b)]
     assert expired[0] == before if is_cut_off else expired[0] > before
-    assert sum(expired) == ORDERS, expired
+    # A worker counts what it has committed. One whose end is cut off in its COMMIT has no word of it: then these miss.
+    assert ORDERS - AT_ONCE <= sum(expired) <= ORDERS, expired
     rows = await shop.rows("SELECT order_id, outcome FROM stock.references WHERE type = 'expiry'")
     assert sorted(map(tuple, rows)) == sorted((f"O{number}", "applied") for number in range(ORDERS))
     given_back = await shop.rows(

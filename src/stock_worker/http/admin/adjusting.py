@@ -14,11 +14,11 @@ from fastapi import APIRouter, Request, Response
 from stock_worker.http.access import Access, Books
 from stock_worker.http.admin.failing import PageRoute
 from stock_worker.http.admin.forms import Fields, Form
-from stock_worker.http.admin.inventory import about, places_of
+from stock_worker.http.admin.inventory import places_of
 from stock_worker.http.admin.items import Meant, Row, read_row
 from stock_worker.http.admin.kinds import GROUPS, REASONS, UNDONE_BY_HAND, Asked, read_form, undoing
 from stock_worker.http.admin.rendering import is_part, render
-from stock_worker.http.admin.session import HOME, Visit, Writing
+from stock_worker.http.admin.session import HOME, Visit, Writing, about
 from stock_worker.http.backend import Backend
 from stock_worker.http.problems import Problem
 from stock_worker.http.routes import writes

@@ -13,10 +13,9 @@ from stock_worker.core.model import MovementType
 from stock_worker.http.access import Books
 from stock_worker.http.admin.chart import HEIGHT, WIDTH, Point, chart_of
 from stock_worker.http.admin.failing import PageRoute
-from stock_worker.http.admin.inventory import about
 from stock_worker.http.admin.items import Meant, Ref, read_row
 from stock_worker.http.admin.rendering import is_part, render
-from stock_worker.http.admin.session import HOME, Here, Visit
+from stock_worker.http.admin.session import HOME, Here, Visit, about
 from stock_worker.http.backend import Backend
 from stock_worker.http.pages import LIMIT, LIMIT_MAX, Page
 from stock_worker.http.routes.history import list_movements

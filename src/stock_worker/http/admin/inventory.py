@@ -5,7 +5,7 @@ section 7 (the page).
 """
 
 import contextlib
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -16,7 +16,7 @@ from stock_worker.http.access import Books
 from stock_worker.http.admin.failing import PageRoute
 from stock_worker.http.admin.items import Ref, Row, read_row
 from stock_worker.http.admin.rendering import is_part, render
-from stock_worker.http.admin.session import HOME, Here, Visit
+from stock_worker.http.admin.session import HOME, Here, Visit, about
 from stock_worker.http.backend import Backend
 from stock_worker.http.pages import LIMIT, LIMIT_MAX, PAGE_MAX, Page
 from stock_worker.http.parameters import PlainText
@@ -150,11 +150,6 @@ async def show_rows(
             rows.append(await read_row(books, here.access, ref))
     opened = next((row for row in rows if row.ref.id == dialog), None)
     return render(request, "parts/rows.html", {**about(here), "rows": rows, "opened": opened})
-
-
-def about(here: Visit) -> dict[str, Any]:
-    """Give what every template of a site needs."""
-    return {"here": here, "at": here.figures, "site_id": here.site_id, "session": here.session}
 
 
 async def places_of(books: Backend, here: Visit) -> list[Location]:

@@ -12,6 +12,7 @@ from typing import Any, Final
 from fastapi import Request, Response
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from stock_worker.http.admin.navigation import PLACES
 from stock_worker.http.admin.static_files import accepts_gzip, address_of
 
 _ALLOWED: Final = {
@@ -36,7 +37,7 @@ TEMPLATES: Final = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-TEMPLATES.globals["asset"] = address_of
+TEMPLATES.globals |= {"asset": address_of, "places": PLACES}
 
 
 def is_part(request: Request) -> bool:
@@ -53,7 +54,7 @@ def render(
     headers: Mapping[str, str] = MappingProxyType({}),
 ) -> Response:
     """Make an answer of a template."""
-    content = TEMPLATES.get_template(template).render(context).encode()
+    content = TEMPLATES.get_template(template).render({"path": request.url.path, **context}).encode()
     said = {**_HEADERS, **headers}
     if accepts_gzip(request):
         content = gzip.compress(content, _GZIP_LEVEL, mtime=0)

@@ -4,7 +4,7 @@ It counts as long as the token does, and nothing is kept here: to sign out is to
 (the page).
 """
 
-from typing import Annotated, Final, NamedTuple
+from typing import Annotated, Any, Final, NamedTuple
 from urllib.parse import quote, urlsplit
 from uuid import UUID
 
@@ -134,3 +134,8 @@ async def _writing(here: Here) -> Visit:
 
 
 Writing = Annotated[Visit, Depends(_writing)]
+
+
+def about(here: Visit) -> dict[str, Any]:
+    """Give what every template of a site needs."""
+    return {"here": here, "at": here.figures, "site_id": here.site_id, "session": here.session}

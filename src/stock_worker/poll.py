@@ -1,16 +1,18 @@
 """FastStream as the shell. Law: it holds the broker and the group, and has no say in what becomes of a record.
 
-FastStream 0.7.8 swallows what a handler raises, restarts its own dead task, sleeps on a KafkaError, and loses a record,
-or a batch, with a header that is null or no UTF-8; its default policy acknowledges before the handler runs. So: an own
-parser that keeps everything raw, nothing acknowledged, nothing created, a handler that only hands over, and a logger
-that listens, since the log is the only place where a failed poll is told. Nothing else imports FastStream.
+FastStream 0.7.8 swallows what a handler raises, restarts its own dead task, sleeps on a KafkaError and after a poll
+that brought nothing, and loses a record, or a batch, with a header that is null or no UTF-8; its default policy
+acknowledges before the handler runs. So: an own poll, an own parser that keeps everything raw, nothing acknowledged,
+nothing created, a handler that only hands over, and a logger that listens, since the log is the only place where a
+failed poll is told. Nothing else imports FastStream.
 """
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 from typing import Any, Final, Protocol, TypeAlias
 
-from aiokafka import ConsumerRebalanceListener, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
 from faststream.message import StreamMessage
@@ -25,6 +27,8 @@ RawRecord: TypeAlias = "ConsumerRecord[bytes, bytes]"
 
 _NEVER_IDLE_MS: Final = 2**31 - 1
 """aiokafka leaves the group when nobody polls; a worker that retries or is held must not, and has its own watchdog."""
+_POLL_MAX_MS: Final = 500
+"""A poll ends with the first record. That it ends without one is only for what the group's coordinator has to say."""
 _FETCH_MAX_BYTES: Final = 16 * 1024 * 1024
 _PARTITION_FETCH_MAX_BYTES: Final = 1024 * 1024
 
@@ -63,8 +67,6 @@ def make_broker(settings: Settings, receiver: Receiver, topics: list[str]) -> tu
     subscriber = broker.subscriber(
         *topics,
         batch=True,
-        max_records=settings.batch_max_records,
-        batch_timeout_ms=settings.batch_max_wait_ms,
         ack_policy=AckPolicy.MANUAL,
         group_id=settings.group_id,
         group_instance_id=settings.group_instance_id,
@@ -80,6 +82,12 @@ def make_broker(settings: Settings, receiver: Receiver, topics: list[str]) -> tu
         decoder=_keep_raw_body,
     )
 
+    async def poll(consumer: AIOKafkaConsumer) -> tuple[RawRecord, ...]:
+        """Stand for FastStream's own, which sleeps after a wait in vain: what comes meanwhile would wait as well."""
+        found = await consumer.getmany(timeout_ms=_POLL_MAX_MS, max_records=settings.batch_max_records)
+        return tuple(chain.from_iterable(found.values()))
+
+    subscriber.get_msg = poll  # type: ignore[method-assign] # FastStream offers no other way
     pace = Pace(settings.batch_max_wait_ms)
 
     @subscriber

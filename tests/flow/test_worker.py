@@ -3,6 +3,8 @@
 import asyncio
 import json
 from collections.abc import Callable, Sequence
+from itertools import pairwise
+from time import monotonic
 
 import pytest
 
@@ -136,6 +138,27 @@ async def test_what_arrives_while_the_database_works_is_polled_together(
         await one.decided(7)
     assert len(polls) <= 4  # the first, one that came before the pause, and the rest; a poll each would be seven
     assert sum(polls) == 7
+
+
+async def test_no_record_waits_longer_than_a_fetch_is_kept_back(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """FastStream's own poll sleeps as long again after one in vain: then each second wait would bring nothing."""
+    wait_ms, drips = 300, 60
+    polls: list[float] = []
+    polled = Intake.polled
+
+    async def timed(self: Intake, records: Sequence[RawRecord]) -> None:
+        polls.append(monotonic())
+        await polled(self, records)
+
+    monkeypatch.setattr(Intake, "polled", timed)
+    async with running(shop.settings, batch_max_wait_ms=wait_ms) as one:
+        for n in range(drips):
+            await shop.send(restock(f"r{n}"))
+            await asyncio.sleep(0.05)
+        await one.decided(drips)
+    gaps = sorted(later - earlier for earlier, later in pairwise(polls))
+    assert len(gaps) >= 5, "records came while it polled"
+    assert gaps[len(gaps) // 2] < 1.5 * wait_ms / 1_000, gaps
 
 
 async def test_a_second_worker_takes_its_share_and_nothing_is_applied_twice(shop: Shop) -> None:

@@ -8,9 +8,10 @@ import logging
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
+from typing import Final
 
 import uvloop
 
@@ -19,6 +20,7 @@ from benchmarks.contenders import EVERYBODY, OURS, Contender, ContenderFailed
 from benchmarks.cpu import Meter
 from benchmarks.expiry import expiry
 from benchmarks.growth import growth
+from benchmarks.indexes import indexes
 from benchmarks.machine import describe
 from benchmarks.mix import mix
 from benchmarks.openloop import latency, memory
@@ -29,9 +31,14 @@ from benchmarks.throughput import Size, Throughput
 from benchmarks.workload import DISTRIBUTIONS, ZIPF
 from stock_worker.devstack import Stack, StartFailed, stack
 
-PARTS = ("throughput", "latency", "growth", "memory", "mix", "expiry")
+PARTS = ("throughput", "latency", "growth", "indexes", "memory", "mix", "expiry")
 READS = "reads"
 """Half as long as all the others together, so it is run by itself."""
+_OF_THE_PEAK: Final = {"latency", "growth", "indexes", "memory", "mix"}
+"""They load the engine with a share of its peak, or with so many seconds of it."""
+
+_Told = tuple[str, Sequence[Sequence[object]]]
+"""A table, and the rows of its CSV."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,34 +126,65 @@ async def _measure(started: Stack, wanted: argparse.Namespace) -> None:
             tables["throughput"], rows["throughput"] = report.throughput_table(rounds), report.round_rows(rounds)
             ours = [done for done in rounds if (done.contender, done.distribution) == (OURS.name, ZIPF.name)]
             peak = median([done.orders_per_s for done in ours]) if ours else 0.0
-        elif set(parts) & {"latency", "growth", "memory", "mix"}:
+        elif set(parts) & _OF_THE_PEAK:
             peak = await speeds.peak(plan.peak_s)
         else:
             peak = 0.0  # nobody asks
-        if "latency" in parts:
-            latencies = await latency(ground, meter, peak, plan.latency_s, _say)
-            tables["latency"], rows["latency"] = report.latency_table(latencies), report.latency_rows(latencies)
-        if "growth" in parts:
-            grown = await growth(ground, meter, peak, rows=plan.rows, pairs=plan.pairs, seconds=plan.pair_s, say=_say)
-            tables["growth"], rows["growth"] = report.growth_table(grown), report.round_rows(grown.rounds)
-        if "memory" in parts:
-            held = await memory(ground, meter, peak / 3, minute_s=plan.minute_s, say=_say)
-            tables["memory"], rows["memory"] = report.memory_table(held), report.memory_rows(held)
-        if "mix" in parts:
-            mixed = await mix(ground, meter, peak, pairs=plan.mix_pairs, seconds=plan.pair_s, say=_say)
-            tables["mix"], rows["mix"] = report.mix_table(mixed), report.mix_rows(mixed)
-        if "expiry" in parts:
-            how_many = {"reservations": plan.reservations, "piles": plan.piles}
-            expired = await expiry(ground, meter, **how_many, quiet_s=plan.quiet_s, say=_say)
-            tables["expiry"], rows["expiry"] = report.expiry_table(expired), report.expiry_rows(expired)
-        if READS in parts:
-            asked = await reads(ground, meter, plan.sites, plan.reading, _say)
-            tables[READS], rows[READS] = report.reads_table(asked), report.reads_rows(asked)
+        for part in parts:
+            if part in _MEASURES:
+                tables[part], rows[part] = await _MEASURES[part](ground, meter, plan, peak)
     finally:
         await ground.clear()
     print("\n\n".join(f"{name}\n\n{table}" for name, table in tables.items()))
     if not wanted.quick:
         report.write(tables, rows, report.DOCS)
+
+
+async def _latency(ground: Ground, meter: Meter, plan: Plan, peak: float) -> _Told:
+    done = await latency(ground, meter, peak, plan.latency_s, _say)
+    return report.latency_table(done), report.latency_rows(done)
+
+
+async def _growth(ground: Ground, meter: Meter, plan: Plan, peak: float) -> _Told:
+    done = await growth(ground, meter, peak, rows=plan.rows, pairs=plan.pairs, seconds=plan.pair_s, say=_say)
+    return report.growth_table(done), report.round_rows(done.rounds)
+
+
+async def _indexes(ground: Ground, meter: Meter, plan: Plan, peak: float) -> _Told:
+    done = await indexes(ground, meter, peak, pairs=plan.pairs, seconds=plan.pair_s, say=_say)
+    return report.indexes_table(done), report.round_rows(done.rounds)
+
+
+async def _memory(ground: Ground, meter: Meter, plan: Plan, peak: float) -> _Told:
+    done = await memory(ground, meter, peak / 3, minute_s=plan.minute_s, say=_say)
+    return report.memory_table(done), report.memory_rows(done)
+
+
+async def _mix(ground: Ground, meter: Meter, plan: Plan, peak: float) -> _Told:
+    done = await mix(ground, meter, peak, pairs=plan.mix_pairs, seconds=plan.pair_s, say=_say)
+    return report.mix_table(done), report.mix_rows(done)
+
+
+async def _expiry(ground: Ground, meter: Meter, plan: Plan, _: float) -> _Told:
+    how_many = {"reservations": plan.reservations, "piles": plan.piles}
+    done = await expiry(ground, meter, **how_many, quiet_s=plan.quiet_s, say=_say)
+    return report.expiry_table(done), report.expiry_rows(done)
+
+
+async def _reads(ground: Ground, meter: Meter, plan: Plan, _: float) -> _Told:
+    done = await reads(ground, meter, plan.sites, plan.reading, _say)
+    return report.reads_table(done), report.reads_rows(done)
+
+
+_MEASURES: Final[Mapping[str, Callable[[Ground, Meter, Plan, float], Awaitable[_Told]]]] = {
+    "latency": _latency,
+    "growth": _growth,
+    "indexes": _indexes,
+    "memory": _memory,
+    "mix": _mix,
+    "expiry": _expiry,
+    READS: _reads,
+}
 
 
 def _chosen(names: str | None) -> list[Contender]:
@@ -155,7 +193,7 @@ def _chosen(names: str | None) -> list[Contender]:
 
 def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks", description="Throughput, latency, growth, memory, mix, expiry; or reads."
+        prog="python -m benchmarks", description="Throughput, latency, growth, indexes, memory, mix, expiry; or reads."
     )
     parser.add_argument("--part", choices=(*PARTS, READS, "all"), default="all")
     parser.add_argument(

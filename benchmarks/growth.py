@@ -16,7 +16,7 @@ from benchmarks.place import Ground, Place
 from benchmarks.workload import ZIPF, some_orders
 
 FRESH, FILLED = "fresh", "filled"
-_SMALLEST: Final = 8_000
+SMALLEST: Final = 8_000
 """Orders of a round, at least: fewer would measure the edges."""
 
 
@@ -45,7 +45,7 @@ async def growth(
     async with ground.stocked(ZIPF) as filled:
         await lay_history(filled, rows, say)
         for pair in range(1, pairs + 1):
-            orders = some_orders(ZIPF, f"g{pair}-", max(_SMALLEST, int(peak * seconds)), seed=pair)
+            orders = some_orders(ZIPF, f"g{pair}-", max(SMALLEST, int(peak * seconds)), seed=pair)
             turns = (FRESH, FILLED) if pair % 2 else (FILLED, FRESH)
             for which in turns:
                 done.append(await _round(ground, meter, which, filled, orders, pair))

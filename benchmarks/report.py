@@ -10,11 +10,12 @@ from pathlib import Path
 from statistics import median
 from typing import Final
 
-from benchmarks import expiry, mix, reads
+from benchmarks import expiry, indexes, mix, reads
 from benchmarks.contenders import EVERYBODY, OURS
 from benchmarks.cpu import NOISY_CORES, Used
 from benchmarks.expiry import Expiry
 from benchmarks.growth import FILLED, FRESH, Growth
+from benchmarks.indexes import WITH, WITHOUT, Indexes
 from benchmarks.measure import Round
 from benchmarks.mix import ALONE, MIXED, Mix
 from benchmarks.openloop import Latency, Memory
@@ -63,6 +64,18 @@ def growth_table(done: Growth) -> str:
         lines.append(_row([words, _spread([one for one in done.rounds if one.distribution == which])]))
     pairs = len(done.rounds) // 2
     return "\n".join([*lines, "", f"{done.slower:+.1%} slower (medians of {pairs} alternating pairs).", "", NOISE_NOTE])
+
+
+def indexes_table(done: Indexes) -> str:
+    """Show the engine with the reads' indexes against without."""
+    lines = [_row(["the reads' indexes", "orders/s"]), _row(["---", "--:"])]
+    lines += [
+        _row([which, _spread([one for one in done.rounds if one.distribution == which])]) for which in (WITH, WITHOUT)
+    ]
+    pairs = len(done.rounds) // 2
+    limit = f"limit {indexes.SLOWER_MAX:.0%}"
+    words = f"{done.slower:+.1%} slower with them, the median of {pairs} alternating pairs ({limit})."
+    return "\n".join([*lines, "", words, "", NOISE_NOTE])
 
 
 def memory_table(done: Memory) -> str:

@@ -47,6 +47,7 @@ class Plan:
 
     size: Size
     peak_s: float
+    latencies: int
     latency_s: float
     rows: int
     pairs: int
@@ -63,7 +64,8 @@ class Plan:
 FULL = Plan(
     Size(),
     peak_s=5.0,
-    latency_s=30.0,
+    latencies=3,
+    latency_s=20.0,
     rows=5_000_000,
     pairs=5,
     pair_s=5.0,
@@ -78,6 +80,7 @@ FULL = Plan(
 QUICK = Plan(
     Size(3.0, 2.0, 1),
     peak_s=1.0,
+    latencies=2,
     latency_s=4.0,
     rows=100_000,
     pairs=1,
@@ -141,7 +144,7 @@ async def _measure(started: Stack, wanted: argparse.Namespace) -> None:
 
 
 async def _latency(ground: Ground, meter: Meter, plan: Plan, peak: float) -> _Told:
-    done = await latency(ground, meter, peak, plan.latency_s, _say)
+    done = await latency(ground, meter, peak, rounds=plan.latencies, seconds=plan.latency_s, say=_say)
     return report.latency_table(done), report.latency_rows(done)
 
 

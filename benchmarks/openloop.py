@@ -12,6 +12,7 @@ from array import array
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import product
 from typing import Final, Self
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
@@ -32,9 +33,10 @@ _SAMPLE_EVERY_S: Final = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """Milliseconds from due to consumed at one share of the peak; `behind_ms` is the generator's own worst delay."""
+    """Milliseconds from due to consumed in one round; `behind_ms` is the generator's own worst delay."""
 
     share: float
+    number: int
     orders_per_s: float
     orders: int
     p50_ms: float
@@ -59,12 +61,12 @@ class Memory:
 
 
 async def latency(
-    ground: Ground, meter: Meter, peak: float, seconds: float, say: Callable[[str], None]
+    ground: Ground, meter: Meter, peak: float, *, rounds: int, seconds: float, say: Callable[[str], None]
 ) -> list[Latency]:
-    """Load one worker with each share of the peak in turn."""
+    """Load one worker with the shares of the peak by turns, `rounds` times: a disk that stalls spoils one of them."""
     done = []
     async with ground.place(ZIPF) as place, running(OURS, place) as process:
-        for turn, share in enumerate(SHARES):
+        for turn, (number, share) in enumerate(product(range(1, rounds + 1), SHARES)):
             rate = peak * share
             tag = f"l{turn}-"
             async with Clock(place, tag, _orders(tag), int(rate * (seconds + _WARM_S))) as clock:
@@ -75,7 +77,7 @@ async def latency(
                 before = meter.read(process.process.pid)
                 behind = await clock.offer(rate, process)
                 used = before.until(meter.read(process.process.pid))
-                row = _latency(share, rate, await clock.answers(first), behind, used)
+                row = _latency(share, number, rate, await clock.answers(first), behind, used)
             say(f"latency at {share:.0%} ({rate:,.0f}/s): p50 {row.p50_ms:.0f}, p99 {row.p99_ms:.0f} ms")
             done.append(row)
     return done
@@ -216,9 +218,9 @@ def _orders(tag: str) -> Iterator[tuple[bytes, bytes]]:
     return orders(ZIPF, tag, seed=7)
 
 
-def _latency(share: float, rate: float, seconds: list[float], behind: float, used: Used) -> Latency:
+def _latency(share: float, number: int, rate: float, seconds: list[float], behind: float, used: Used) -> Latency:
     p50_ms, p99_ms, max_ms = (ms_within(seconds, part) for part in (0.5, 0.99, 1.0))
-    return Latency(share, rate, len(seconds), p50_ms, p99_ms, max_ms, 1_000 * behind, used)
+    return Latency(share, number, rate, len(seconds), p50_ms, p99_ms, max_ms, 1_000 * behind, used)
 
 
 async def _look_at_memory(pid: int, samples: list[tuple[float, int]]) -> None:

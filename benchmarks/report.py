@@ -47,13 +47,15 @@ def throughput_table(rounds: Sequence[Round]) -> str:
 
 
 def latency_table(rows: Sequence[Latency]) -> str:
-    """Show latency by share of the peak."""
+    """Show latency by share of the peak: medians of the rounds (least to most)."""
     lines = [_row(["share of the zipf peak", "orders/s", "p50 ms", "p99 ms", "max ms", "generator late by ms"])]
     lines.append(_row(["---", *["--:"] * 5]))
-    for row in rows:
-        mark = _mark(row.used)
-        figures = (row.p50_ms, row.p99_ms, row.max_ms, row.behind_ms)
-        lines.append(_row([f"{row.share:.0%}{mark}", f"{row.orders_per_s:,.0f}", *(f"{one:,.0f}" for one in figures)]))
+    for share in dict.fromkeys(row.share for row in rows):
+        here = [row for row in rows if row.share == share]
+        mark = "\\*" if any(row.used.noisy for row in here) else ""
+        kinds = zip(*((row.p50_ms, row.p99_ms, row.max_ms, row.behind_ms) for row in here), strict=True)
+        cells = [_middle(figures) for figures in kinds]
+        lines.append(_row([f"{share:.0%}{mark}", f"{here[0].orders_per_s:,.0f}", *cells]))
     return "\n".join([*lines, "", NOISE_NOTE])
 
 
@@ -167,11 +169,21 @@ def round_rows(rounds: Iterable[Round]) -> list[Sequence[object]]:
 
 def latency_rows(done: Iterable[Latency]) -> list[Sequence[object]]:
     """Give the latencies as rows of CSV."""
-    head = ("share", "orders_per_s", "orders", "p50_ms", "p99_ms", "max_ms", "generator_late_ms", *_ROUND_HEAD[-7:])
+    head = (
+        "share",
+        "round",
+        "orders_per_s",
+        "orders",
+        "p50_ms",
+        "p99_ms",
+        "max_ms",
+        "generator_late_ms",
+        *_ROUND_HEAD[-7:],
+    )
     rows: list[Sequence[object]] = [head]
     for one in done:
         figures = (one.p50_ms, one.p99_ms, one.max_ms, one.behind_ms)
-        start = [f"{one.share:.2f}", f"{one.orders_per_s:.0f}", one.orders]
+        start = [f"{one.share:.2f}", one.number, f"{one.orders_per_s:.0f}", one.orders]
         rows.append([*start, *(f"{figure:.1f}" for figure in figures), *_used_cells(one.used)])
     return rows
 
@@ -255,9 +267,12 @@ def _outcomes(done: Mix) -> list[str]:
 def _spread(rounds: Sequence[Round]) -> str:
     if not rounds:
         return ""
-    speeds = [done.orders_per_s for done in rounds]
     mark = "\\*" if any(done.used.noisy for done in rounds) else ""
-    return f"{median(speeds):,.0f}{mark} ({min(speeds):,.0f} to {max(speeds):,.0f})"
+    return _middle([done.orders_per_s for done in rounds], mark)
+
+
+def _middle(figures: Sequence[float], mark: str = "") -> str:
+    return f"{median(figures):,.0f}{mark} ({min(figures):,.0f} to {max(figures):,.0f})"
 
 
 def _ratio(rounds: Sequence[Round]) -> str:

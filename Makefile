@@ -76,6 +76,9 @@ bench: $(STAMP) ## Throughput and latency beside two peers; writes CSV
 bench/reads: $(STAMP) ## What the API's readers wait, on a million items; writes CSV
 	@$(BIN)/python -m benchmarks --part reads
 
+bench/page: $(STAMP) ## What people wait for at the inventory page, in a browser; writes CSV
+	@$(BIN)/python -m benchmarks --part page
+
 # ---------------------------------------------------------------- checks
 
 check: format lint types layers $(if $(TESTED),,check/tests) ## Everything that must hold before a commit
@@ -139,5 +142,5 @@ $(STAMP): pyproject.toml requirements.lock
 	@$(BIN)/python -m tests.browser.finding
 	@touch $@
 
-.PHONY: help setup demo test test/core test/wire test/store test/projection test/flow test/http test/admin test/chaos test/devstack test/browser test/laws proof bench bench/reads \
+.PHONY: help setup demo test test/core test/wire test/store test/projection test/flow test/http test/admin test/chaos test/devstack test/browser test/laws proof bench bench/reads bench/page \
 	check check/tests format lint types layers migrations contracts docs coverage screenshots fmt lock clean

@@ -24,6 +24,7 @@ from benchmarks.indexes import indexes
 from benchmarks.machine import describe
 from benchmarks.mix import mix
 from benchmarks.openloop import latency, memory
+from benchmarks.page import page
 from benchmarks.place import KAFKA_SETTINGS, POSTGRES_SETTINGS, Ground
 from benchmarks.reads import Span, reads
 from benchmarks.sites import Sites
@@ -32,8 +33,8 @@ from benchmarks.workload import DISTRIBUTIONS, ZIPF
 from stock_worker.devstack import Stack, StartFailed, stack
 
 PARTS = ("throughput", "latency", "growth", "indexes", "memory", "mix", "expiry")
-READS = "reads"
-"""Half as long as all the others together, so it is run by itself."""
+READS, PAGE = "reads", "page"
+"""The first is half as long as all the others together, and the second needs a browser: each is run by itself."""
 _OF_THE_PEAK: Final = {"latency", "growth", "indexes", "memory", "mix"}
 """They load the engine with a share of its peak, or with so many seconds of it."""
 
@@ -59,6 +60,8 @@ class Plan:
     quiet_s: float
     sites: Sites
     reading: Span
+    site: Sites
+    views: int
 
 
 FULL = Plan(
@@ -76,6 +79,8 @@ FULL = Plan(
     quiet_s=15.0,
     sites=Sites(10, 100_000),
     reading=Span(load_s=150.0, writes_s=15.0),
+    site=Sites(1, 100_000),
+    views=25,
 )
 QUICK = Plan(
     Size(3.0, 2.0, 1),
@@ -92,6 +97,8 @@ QUICK = Plan(
     quiet_s=3.0,
     sites=Sites(2, 2_000),
     reading=Span(load_s=10.0, writes_s=3.0),
+    site=Sites(1, 2_000),
+    views=2,
 )
 
 
@@ -179,6 +186,11 @@ async def _reads(ground: Ground, meter: Meter, plan: Plan, _: float) -> _Told:
     return report.reads_table(done), report.reads_rows(done)
 
 
+async def _page(ground: Ground, _: Meter, plan: Plan, __: float) -> _Told:
+    seen = await page(ground, plan.site, plan.views, _say)
+    return report.page_table(seen), report.page_rows(seen)
+
+
 _MEASURES: Final[Mapping[str, Callable[[Ground, Meter, Plan, float], Awaitable[_Told]]]] = {
     "latency": _latency,
     "growth": _growth,
@@ -187,6 +199,7 @@ _MEASURES: Final[Mapping[str, Callable[[Ground, Meter, Plan, float], Awaitable[_
     "mix": _mix,
     "expiry": _expiry,
     READS: _reads,
+    PAGE: _page,
 }
 
 
@@ -196,9 +209,10 @@ def _chosen(names: str | None) -> list[Contender]:
 
 def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks", description="Throughput, latency, growth, indexes, memory, mix, expiry; or reads."
+        prog="python -m benchmarks",
+        description="Throughput, latency, growth, indexes, memory, mix, expiry; or reads; or page.",
     )
-    parser.add_argument("--part", choices=(*PARTS, READS, "all"), default="all")
+    parser.add_argument("--part", choices=(*PARTS, READS, PAGE, "all"), default="all")
     parser.add_argument(
         "--only", metavar="NAMES", help=f"contenders, with commas: {','.join(c.name for c in EVERYBODY)}"
     )

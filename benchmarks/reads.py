@@ -7,15 +7,9 @@ load. Then adjustments go in over HTTP: as fast as they are answered, and after 
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from http import HTTPStatus
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
-from urllib.request import urlopen
-
-import jwt
 
 from benchmarks.asking import (
     KINDS,
@@ -30,11 +24,11 @@ from benchmarks.asking import (
     orders_of,
     site_of_order,
 )
-from benchmarks.client import Answered, Asked, asking, plan
-from benchmarks.contenders import OURS, ContenderFailed, Running, api, free_port, running
+from benchmarks.client import Answered, Asked
 from benchmarks.cpu import Meter, Used
 from benchmarks.openloop import Clock, ms_within
 from benchmarks.place import Ground, Place
+from benchmarks.serving import Served, serving
 from benchmarks.sites import Sites, lay_sites, verify_sites
 
 ORDERS_PER_S: Final = 500.0
@@ -45,9 +39,6 @@ PEAK_MIN: Final = 500.0
 """Adjustments a second over HTTP that are aimed at; half of them is the open loop's rate."""
 WRITE_MAX_MS: Final = 100.0
 _WARM_S: Final = 5.0
-_START_MAX_S: Final = 60.0
-_KEY: Final = "a key of a benchmark, thirty-two bytes or more"
-_TOKEN_LASTS: Final = timedelta(hours=2)
 _AT_MOST_PER_S: Final = 2_000
 """Adjustments to have at hand for the closed loop: more than it takes."""
 
@@ -120,7 +111,7 @@ async def reads(ground: Ground, meter: Meter, sites: Sites, span: Span, say: Cal
             async with ground.topics() as prefix:
                 await ground.checkpoint()
                 place = Place(ground.stack.kafka_bootstrap, url, prefix)
-                async with _serving(place, processes, now) as served:
+                async with serving(place, processes, now) as served:
                     load = loads[processes] = await _load(place, meter, served, World(sites, now, []), span.load_s)
                     met = sum(each.is_met for each in load.endpoints)
                     say(f"{processes} processes: {met} of {len(load.endpoints)} within their limits")
@@ -132,59 +123,7 @@ async def reads(ground: Ground, meter: Meter, sites: Sites, span: Span, say: Cal
     return Reads(sites, loads, writes)
 
 
-@dataclass(frozen=True, slots=True)
-class _Served:
-    """A worker and an API that answers."""
-
-    worker: Running
-    api: Running
-    port: int
-    token: str
-
-    async def ask(
-        self, meter: Meter, requests: Sequence[Asked], connections: int, *, closed_s: float | None = None
-    ) -> tuple[list[Answered], Used]:
-        """Have a client ask, and say whose CPU it took meanwhile."""
-        asked = plan(self.port, self.token, requests, connections=connections, closed_s=closed_s)
-        async with asking() as client:
-            pids = {"api": self.api.process.pid, "client": client.pid}
-            before = meter.read(self.worker.process.pid, **pids)
-            answers = await client.answers(asked)
-            used = before.until(meter.read(self.worker.process.pid, **pids))
-        self.api.check()
-        self.worker.check()
-        return answers, used
-
-
-@asynccontextmanager
-async def _serving(place: Place, processes: int, now: datetime) -> AsyncIterator[_Served]:
-    """Run a worker and the API over one place for as long as the block runs."""
-    port = free_port()
-    settings = (("STOCK_HTTP_PORT", str(port)), ("STOCK_JWT_KEY", _KEY))
-    async with running(OURS, place) as worker, running(replace(api(processes), settings=settings), place) as served:
-        deadline = time.monotonic() + _START_MAX_S
-        while not await asyncio.to_thread(_is_ready, port):
-            served.check()
-            if time.monotonic() > deadline:
-                raise ContenderFailed(f"the API does not get ready:\n{served.last_words()}")
-            await asyncio.sleep(0.1)
-        yield _Served(worker, served, port, _token(now))
-
-
-def _is_ready(port: int) -> bool:
-    try:
-        with urlopen(f"http://127.0.0.1:{port}/readyz") as answer:
-            return bool(answer.status == HTTPStatus.OK)
-    except OSError:
-        return False
-
-
-def _token(now: datetime) -> str:
-    claims = {"sub": "benchmark", "role": "platform_admin", "exp": now + _TOKEN_LASTS}
-    return jwt.encode(claims, _KEY, "HS256")
-
-
-async def _first_requests(served: _Served, meter: Meter, sites: Sites) -> list[Told]:
+async def _first_requests(served: Served, meter: Meter, sites: Sites) -> list[Told]:
     """Ask each site once on every connection, one site after the other: each process meets each site."""
     done = []
     for name, path in ((LIST, "/items"), (SUMMARY, "/reports/inventory")):
@@ -196,7 +135,7 @@ async def _first_requests(served: _Served, meter: Meter, sites: Sites) -> list[T
     return done
 
 
-async def _load(place: Place, meter: Meter, served: _Served, world: World, seconds: float) -> Load:
+async def _load(place: Place, meter: Meter, served: Served, world: World, seconds: float) -> Load:
     sites = world.sites
     tag, warm = f"{place.prefix}", int(ORDERS_PER_S * _WARM_S)
     async with Clock(place, tag, orders_of(sites, tag), warm + int(ORDERS_PER_S * seconds)) as clock:
@@ -218,7 +157,7 @@ async def _load(place: Place, meter: Meter, served: _Served, world: World, secon
     return Load(first, told, orders_per_s, order_ms, used)
 
 
-async def _writes(meter: Meter, served: _Served, sites: Sites, seconds: float) -> Writes:
+async def _writes(meter: Meter, served: Served, sites: Sites, seconds: float) -> Writes:
     many = int(_AT_MOST_PER_S * seconds)
     closed, _ = await served.ask(meter, adjustments(sites, "c", many, 1.0), WRITERS, closed_s=seconds)
     opened, used = await served.ask(meter, adjustments(sites, "o", int(WRITES_PER_S * seconds), WRITES_PER_S), WRITERS)

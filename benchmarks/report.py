@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import median
 from typing import Final
 
-from benchmarks import expiry, indexes, mix, reads
+from benchmarks import expiry, indexes, mix, page, reads
 from benchmarks.contenders import EVERYBODY, OURS
 from benchmarks.cpu import NOISY_CORES, Used
 from benchmarks.expiry import Expiry
@@ -18,7 +18,8 @@ from benchmarks.growth import FILLED, FRESH, Growth
 from benchmarks.indexes import WITH, WITHOUT, Indexes
 from benchmarks.measure import Round
 from benchmarks.mix import ALONE, MIXED, Mix
-from benchmarks.openloop import Latency, Memory
+from benchmarks.openloop import Latency, Memory, ms_within
+from benchmarks.page import Seen
 from benchmarks.reads import Reads, Told
 from benchmarks.workload import DISTRIBUTIONS
 
@@ -136,6 +137,35 @@ def reads_table(done: Reads) -> str:
         for processes, load in done.loads.items()
     ]
     return "\n".join([*tables, *lines, "", *first, "", *_writes_lines(done), "", NOISE_NOTE])
+
+
+def page_table(seen: Seen) -> str:
+    """Show what a person waits for at the page."""
+    lines = [_row(["in the browser", "times", "p50 ms", "p95 ms", "max ms", "limit ms", "met"])]
+    lines.append(_row(["---", *["--:"] * 5, "---"]))
+    for name, took, limit_ms in _seen(seen):
+        figures = (f"{ms_within(took, part):,.0f}" for part in (0.5, page.PART, 1.0))
+        is_met = ms_within(took, page.PART) <= limit_ms
+        lines.append(_row([name, str(len(took)), *figures, f"{limit_ms:,.0f}", _met(is_met)]))
+    words = f"The first view at a process that has not seen the site: {1_000 * seen.first_s:,.0f} ms."
+    size = f"{seen.transferred / 1_000:,.0f} kB on the wire without pictures (limit {page.BYTES_MAX / 1_000:,.0f})"
+    beside = f"{seen.sites.items:,} items at one site, {seen.orders_per_s:,.0f} orders/s beside it"
+    return "\n".join([*lines, "", f"{words} A view with an empty cache: {size}. {beside}."])
+
+
+def page_rows(seen: Seen) -> list[Sequence[object]]:
+    """Give every view and adjustment as a row of CSV, the fastest first."""
+    rows: list[Sequence[object]] = [("what", "ms", "limit_ms")]
+    for name, took, limit_ms in _seen(seen):
+        rows += [(name, f"{1_000 * each:.1f}", limit_ms) for each in took]
+    return rows
+
+
+def _seen(seen: Seen) -> Sequence[tuple[str, Sequence[float], float]]:
+    return (
+        ("first view, to its rows", seen.views, page.VIEW_MAX_MS),
+        ("adjustment, to its changed row", seen.adjustments, page.ADJUST_MAX_MS),
+    )
 
 
 def mix_rows(done: Mix) -> list[Sequence[object]]:

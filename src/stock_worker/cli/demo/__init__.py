@@ -15,8 +15,9 @@ def demo(as_json: Annotated[bool, typer.Option("--json", help="Print the summary
     """Run shops against the real service, and show what comes out.
 
     Prints a link to a shop on the inventory page, signed in. Starts Kafka, PostgreSQL and a worker, or uses the servers
-    that STOCK_KAFKA_BOOTSTRAP and STOCK_DATABASE_URL name, with topics and a database of its own there. Ends with Ctrl-C, or after STOCK_DEMO_SECONDS (30 where nobody
-    watches); removes all it made. Exit code 1 when the ledger has drifted or a figure does not add up.
+    that STOCK_KAFKA_BOOTSTRAP and STOCK_DATABASE_URL name, with topics and a database of its own there. Ends with
+    Ctrl-C, or after STOCK_DEMO_SECONDS (30 where nobody watches); removes all it made. Exit code 1 when the ledger has
+    drifted or a figure does not add up.
     """
     began = time.monotonic()
     from stock_worker.cli.demo.stage import play  # noqa: PLC0415 - not for --help

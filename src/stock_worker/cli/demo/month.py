@@ -9,6 +9,7 @@ import random
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import product
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import orjson
@@ -31,8 +32,9 @@ SEED: Final = 20_260_801
 TIME_ZONE: Final = "Europe/Lisbon"
 
 _SOURCE: Final = Source("cli")
-_HOURS: Final = (2, 9, 16, 23)
-"""When something happens on a day: parcels leave and goods come in, then orders, orders and the shop's own work."""
+_HOURS: Final = (7, 11, 15, 19)
+"""When something happens on a day, within the hour: parcels leave and goods come in, then there are orders, and in the
+end the shop's own work."""
 _ORDERS_AT_ONCE: Final = 4
 _CROWN: Final = 1.0
 """The exponent of how popular articles are: a few sell most."""
@@ -81,21 +83,21 @@ class Shop:
         self._let_down = {_key(article) for article in self._articles[1::5]}
 
     async def lay(self, connection: "Connection", now: datetime, policy: Policy) -> None:
-        """Open the shop DAYS before `now` and trade until an hour before it.
+        """Open the shop on the day that was DAYS before `now`, and trade until five minutes before it.
 
         `connection` acts as the worker; the site has no stock yet. Raises Unfit where the shop cannot be set up.
         """
-        begin = now - timedelta(days=DAYS)
+        begin = (now - timedelta(days=DAYS)).replace(hour=0, minute=0, second=0, microsecond=0)
         store_id = await self._steer(connection)
         announced = [_announcement(self.site_id, article, begin) for article in self._articles]
         await handle_batch(connection, announced, policy, clock=begin)
         await self._book(connection, policy, begin + timedelta(hours=1), self._opening(store_id))
-        for day in range(DAYS):
-            morning, *rest, night = (begin + timedelta(days=day, hours=hour) for hour in _HOURS)
-            await self._book(connection, policy, self._about(morning), [*self._parcels(), *self._deliveries(day)])
-            for moment in rest:
-                await self._book(connection, policy, self._about(moment), self._orders())
-            await self._book(connection, policy, self._about(night), [*self._orders(), *self._work(day, store_id)])
+        for day, hour in product(range(DAYS + 1), _HOURS):
+            moment = begin + timedelta(days=day, hours=hour, seconds=self._draw.randint(0, 3_000))
+            if moment > now - timedelta(minutes=10):
+                break
+            await self._book(connection, policy, moment, self._happening(day, hour, store_id))
+        await self._book(connection, policy, now - timedelta(minutes=5), self._orders())
 
     def next(self) -> Message:
         """Give what comes next at a shop that is open: mostly an order, now and then a delivery."""
@@ -134,6 +136,12 @@ class Shop:
         return [*filled, self._transfer(store_id, goods[:40])]
 
     # ------------------------------------------------------------ what happens
+
+    def _happening(self, day: int, hour: int, store_id: str) -> list[Message]:
+        """What happens on a day at one of _HOURS."""
+        if hour == _HOURS[0]:
+            return [*self._parcels(), *self._deliveries(day)]
+        return self._orders() + (self._work(day, store_id) if hour == _HOURS[-1] else [])
 
     def _orders(self) -> list[Message]:
         return [self._order() for _ in range(self._draw.randint(1, 2 * _ORDERS_AT_ONCE - 1))]
@@ -247,9 +255,6 @@ class Shop:
         while len(drawn) < count:
             drawn |= dict.fromkeys(self._draw.choices(self._articles, self._weights))
         return list(drawn)
-
-    def _about(self, moment: datetime) -> datetime:
-        return moment + timedelta(seconds=self._draw.randint(0, 3_000))
 
     async def _book(self, connection: "Connection", policy: Policy, at: datetime, messages: Iterable[Message]) -> None:
         """Have a batch decided at a moment, and learn what became of it."""

@@ -25,6 +25,7 @@ NEEDS: Final = {
     "GET /admin/inventory/history": READS,
     "GET /admin/inventory/live": READS,
     "GET /admin/inventory/rows": READS,
+    "GET /admin/pictures/{motif}-{colour}.svg": ANYBODY,
     "GET /admin/sign-in": ANYBODY,
     "GET /admin/sites": SIGNED_IN,
     "GET /admin/static/{name}": ANYBODY,
@@ -150,11 +151,15 @@ async def test_markup_in_a_name_is_text(api: Api, books: Books) -> None:
     assert searched.value("q") == MARKUP
 
 
-async def test_a_picture_is_only_loaded_over_https(api: Api, books: Books) -> None:
-    for number, url in enumerate(("https://a.test/x.png", "http://a.test/x.png", "javascript:alert(1)", "data:,"), 1):
+LOADED: Final = ("https://a.test/x.png", "/admin/pictures/mug-blue.svg")
+NOT_LOADED: Final = ("http://a.test/x.png", "//a.test/x.png", "/admin/sites", "javascript:alert(1)", "data:,")
+
+
+async def test_a_picture_is_only_loaded_from_here_and_over_https(api: Api, books: Books) -> None:
+    for number, url in enumerate(LOADED + NOT_LOADED, 1):
         await books.announce(number, image_url=url)
     pictures = [each.attributes["src"] for each in (await signed_in(api).get()).every("img")]
-    assert pictures == ["https://a.test/x.png"]
+    assert pictures == list(LOADED)
 
 
 # ---------------------------------------------------------------- files

@@ -23,8 +23,9 @@ from tests import databases
 from tests.browser.finding import NoBrowserError, find
 from tests.browser.shop import fill
 from tests.browser.tabs import PHONE, PICTURES, WIDE, Tab, browser_at, tab_of
-from tests.flow.running import settings_for
+from tests.flow.running import make_topics, settings_for
 from tests.http.booking import Books
+from tests.http.running import token
 from tests.http.served import Served, serving_process
 
 FOLDER: Final = Path(__file__).parents[2] / "docs/screenshots"
@@ -32,11 +33,40 @@ SCREENS: Final = {"wide": WIDE, "phone": PHONE}
 LIGHTS: Final = {"light": False, "dark": True}
 
 
+_LIVE: Final = '#live :text-is("Live")'
+_AT_REST: Final = """() => Promise.all([
+    ...document.getAnimations().map(each => each.finished),
+    ...[...document.images].filter(each => each.getBoundingClientRect().top < innerHeight).map(each => each.decode()),
+])"""
+
+
 def seen(selector: str) -> Callable[[Tab], Awaitable[None]]:
     """Wait until an element is seen."""
 
     async def act(tab: Tab) -> None:
         await tab.page.locator(selector).first.wait_for()
+
+    return act
+
+
+def signed_in(selector: str) -> Callable[[Tab], Awaitable[None]]:
+    """Sign in, which leads back, and wait until an element is seen."""
+
+    async def act(tab: Tab) -> None:
+        await tab.page.get_by_label("Token").fill(token())
+        await tab.page.get_by_role("button", name="Sign in").click()
+        await seen(selector)(tab)
+
+    return act
+
+
+def opened(what: str, of: str, selector: str) -> Callable[[Tab], Awaitable[None]]:
+    """Sign in, open the dialog of this name over the first row with these words, and wait until an element is seen."""
+
+    async def act(tab: Tab) -> None:
+        await signed_in(_LIVE)(tab)
+        await tab.page.locator(f'table.items tr:has-text("{of}") [data-opens="{what}"]').first.click()
+        await seen(f"dialog#{what}[open] {selector}")(tab)
 
     return act
 
@@ -49,7 +79,16 @@ class Shot(NamedTuple):
     act: Callable[[Tab], Awaitable[None]]
 
 
-SHOTS: Final = (Shot("swagger", f"{BASE}/docs", seen(".opblock")),)
+SHOTS: Final = (
+    Shot("swagger", f"{BASE}/docs", seen(".opblock")),
+    Shot("sign-in", "/admin/sign-in", seen("form")),
+    Shot("inventory", "/admin/inventory?sort=last_movement&order=desc", signed_in(_LIVE)),
+    Shot("low-stock", "/admin/inventory?status=low_stock&sort=available", signed_in(_LIVE)),
+    Shot("adjust", "/admin/inventory?q=mug", opened("adjust", "Enamel mug", "form")),
+    Shot(
+        "history", "/admin/inventory?sort=last_movement&order=desc", opened("history", "Ruled planner", "li.movement")
+    ),
+)
 
 
 async def take(browser: Browser, served: Served, shots: Iterable[Shot], folder: Path) -> list[Path]:
@@ -60,6 +99,7 @@ async def take(browser: Browser, served: Served, shots: Iterable[Shot], folder: 
         async with tab_of(browser, served.url, picture=PICTURES / path.name, screen=screen, dark=dark) as tab:
             await tab.page.goto(shot.path)
             await shot.act(tab)
+            await tab.page.evaluate(_AT_REST)
             picture = await tab.page.screenshot(animations="disabled")
         path.write_bytes(picture)
         taken.append(path)
@@ -71,6 +111,7 @@ async def pictures_of_a_shop(shots: Iterable[Shot], settings: Settings, browser_
 
     No worker runs beside: nobody told the shop's events, and one that finds them a month old pauses until they are.
     """
+    await make_topics(settings.kafka_bootstrap, settings.topic_prefix)
     books = await Books.open(settings.database_url)
     await fill(books, datetime.now(UTC))
     await books.connection.close()

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import asyncpg
+import httpx
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 
@@ -130,17 +132,30 @@ def test_named_servers_are_used_with_things_of_its_own_that_are_removed(stack: S
     assert left_over(stack) == []
 
 
-def test_sigterm_ends_it_in_order_with_its_summary(stack: Stack, typed: Terminal) -> None:
+LINK = re.compile(r"signed in \(the link works once\): (http://127\.0\.0\.1:\S+)")
+
+
+def test_its_link_shows_the_shop_and_sigterm_ends_it_in_order_with_its_summary(stack: Stack, typed: Terminal) -> None:
     log = typed.folder / "log"
     process = typed.having({"STOCK_DEMO_SECONDS": "600"}).start("demo", log=log)
-    until(lambda: "running" in log.read_text())
+    until(lambda: LINK.search(log.read_text()) is not None)
+    found = LINK.search(log.read_text())
+    assert found
+    with httpx.Client(follow_redirects=True) as browser:
+        page = browser.get(found[1])
+        assert (page.status_code, page.url.path) == (200, "/admin/inventory")
+        assert " of 251<" in page.text
+        pictures = re.findall(r'<img src="(/[^"]+)"', page.text)
+        assert len(pictures) == 50
+        assert browser.get(page.url.join(pictures[0])).headers["content-type"] == "image/svg+xml"
+        assert browser.cookies["stock_session"] not in log.read_text()
     process.send_signal(signal.SIGTERM)
     assert process.wait(PATIENCE_S) == 0, log.read_text()
     assert "verify: no drift" in log.read_text()
     assert left_over(stack) == []
 
 
-def test_a_demo_that_is_killed_takes_its_worker_and_its_folder_along(typed: Terminal) -> None:
+def test_a_demo_that_is_killed_takes_its_processes_and_its_folder_along(typed: Terminal) -> None:
     """On named servers nobody can remove the rest; what runs on this machine ends."""
     log, temporary = typed.folder / "log", typed.folder / "temporary"
     temporary.mkdir()
@@ -148,10 +163,11 @@ def test_a_demo_that_is_killed_takes_its_worker_and_its_folder_along(typed: Term
     try:
         until(lambda: "running" in log.read_text())
         (room,) = temporary.glob(PREFIX + "*")
-        (worker,) = [int(note.name) for note in (room / "pids").iterdir()]
+        until(lambda: len(list((room / "pids").iterdir())) == 2)
+        started = [int(note.name) for note in (room / "pids").iterdir()]
         process.kill()
         process.wait()
-        until(lambda: not room.exists() and not alive(worker))
+        until(lambda: not room.exists() and not any(map(alive, started)))
     finally:
         process.kill()
         remove_left_over(typed)

@@ -15,7 +15,8 @@ HEAD: Final = """\
 # What shows the contract
 
 Each row is one promise of [the contract](contract.md), in short words and in its order, with the tests that show it. A
-name in brackets is one row of a test's table; without one, every row of it counts. `R` is a rule, `C` a decided case.
+name in brackets is one row of a test's table; without one, every row of it counts. `R` is a rule, `C` a decided
+case, `H` one of the API.
 
 `make test` writes this page at the end of a run in which each test named here was seen passing; it fails if one was
 not. The page is made of `tests/laws/coverage/promises.toml`; `make coverage` writes it before a run.

@@ -67,6 +67,8 @@ def test_no_row_of_the_contracts_tables_and_no_decided_case_is_left_out() -> Non
     names = [promise.id for promise in PROMISES]
     cases = re.findall(r"^- \*\*(C\d+)\*\*", CONTRACT.read_text(encoding="utf-8"), re.MULTILINE)
     assert [name for name in names if re.fullmatch(r"C\d+", name)] == [case for case in cases if case not in IN_ANOTHER]
+    of_the_api = re.findall(r"^- \*\*(H\d+)\*\*", CONTRACT.read_text(encoding="utf-8"), re.MULTILINE)
+    assert [name for name in names if re.fullmatch(r"H\d+", name)] == of_the_api
     assert rows_of(names, "Refusal") == [row[0] for row in table("refusals")]
     topics = [(row[0], row[1]) for row in table("topics") if not row[0].endswith("-dlt")]
     assert rows_of(names, "Topic") == rows_of(names, "Ref") == [topic for topic, way in topics if way == "in"]

@@ -1,12 +1,14 @@
 """The play itself. Law: it sends and it reads; whatever is decided, the service decides.
 
-Shelves are filled first, and trade begins when the service has put something on them. In the end nothing is sent any
+Shelves are filled first, and trade begins when the service has put something on them; then the shop to look at is
+opened beside it. In the end nothing is sent any
 more, every command is awaited, every event is read, and the worker is asked to end before the ledger is judged.
 """
 
 import asyncio
 import signal
 import time
+from importlib import import_module
 from typing import Final
 
 from stock_worker import topics
@@ -14,11 +16,11 @@ from stock_worker.cli import kafka, terminal
 from stock_worker.cli.demo.figures import Figures, Reader
 from stock_worker.cli.demo.ground import Run
 from stock_worker.cli.demo.picture import Drawn, Picture, Plain, summary
+from stock_worker.cli.demo.processes import Process, serving, working
 from stock_worker.cli.demo.scenes import play
 from stock_worker.cli.demo.shop import Shops
 from stock_worker.cli.demo.verdicts import as_json as summary_as_json
 from stock_worker.cli.demo.verdicts import judge
-from stock_worker.cli.demo.worker import Worker, working
 from stock_worker.cli.terminal import Unfit
 from stock_worker.cli.verify import check
 from stock_worker.core.topics import STOCK_CHANGED
@@ -42,22 +44,27 @@ async def act(run: Run, picture: Picture, seconds: int | None, *, as_json: bool)
         stocked = asyncio.Event()
         sending = asyncio.create_task(_send(settings, shops, stocked, ending))
         scenes: asyncio.Task[list[str]] | None = None
+        shop: asyncio.Task[None] | None = None
         with picture:
             try:
                 await _opened(reader, worker, picture, ending)
                 stocked.set()
                 scenes = asyncio.create_task(play(settings))
+                shop = asyncio.create_task(_open_shop(run, picture, ending))
                 until = None if seconds is None else time.monotonic() + seconds
-                while not (ending.is_set() or sending.done() or (until and time.monotonic() > until)):
+                while not (ending.is_set() or sending.done() or shop.done() or (until and time.monotonic() > until)):
                     worker.check()
                     picture.show(await reader.read(), "running")
                     await _pause(ending, picture.every_s)
                 story = await scenes
+                ending.set()
+                await shop
             finally:
                 ending.set()
                 await sending
-                if scenes is not None:
-                    scenes.cancel()
+                for task in (scenes, shop):
+                    if task is not None:
+                        task.cancel()
             figures = await _settled(reader, worker, picture)
     drifts = await check(settings.database_url, progress=False)
     for drift in drifts:
@@ -120,7 +127,14 @@ async def _send(settings: Settings, shops: Shops, stocked: asyncio.Event, ending
         await producer.flush()
 
 
-async def _opened(reader: Reader, worker: Worker, picture: Picture, ending: asyncio.Event) -> None:
+async def _open_shop(run: Run, picture: Picture, ending: asyncio.Event) -> None:
+    """Keep the shop to look at open until the end. Its imports take two seconds, which no figure waits for."""
+    async with serving(run) as api:
+        module = await asyncio.to_thread(import_module, "stock_worker.cli.demo.open_shop")
+        await module.keep_open(run, api, picture.tell, ending)
+
+
+async def _opened(reader: Reader, worker: Process, picture: Picture, ending: asyncio.Event) -> None:
     """Wait until the service has applied something. Raises Unfit when that does not come."""
     deadline = time.monotonic() + _START_MAX_S
     while not ((figures := await reader.read()).decided or ending.is_set()):
@@ -131,7 +145,7 @@ async def _opened(reader: Reader, worker: Worker, picture: Picture, ending: asyn
         await _pause(ending, picture.every_s / 2)
 
 
-async def _settled(reader: Reader, worker: Worker, picture: Picture) -> Figures:
+async def _settled(reader: Reader, worker: Process, picture: Picture) -> Figures:
     """Wait until every command has its outcome and every event is out. Raises Unfit when that does not come."""
     deadline = time.monotonic() + _SETTLE_MAX_S
     while True:

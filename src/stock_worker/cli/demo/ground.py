@@ -22,14 +22,19 @@ from stock_worker.settings import Settings, read
 from stock_worker.store.engine import connect
 
 _PARTITIONS: Final = 4
+_KEY_BYTES: Final = 32
 
 
 class Run(NamedTuple):
-    """What one run needs: its settings, where its worker lives, and when it was asked for (monotonic)."""
+    """What one run needs: its settings, where its processes live, and when it was asked for (monotonic).
+
+    The port of the settings is the worker's; the API has one of its own.
+    """
 
     settings: Settings
     room: Scratch
     env_file: Path
+    api_port: int
     began: float
 
 
@@ -37,7 +42,7 @@ class Run(NamedTuple):
 def ground(stack: Stack, room: Scratch, began: float) -> Iterator[Run]:
     """Give the settings of a run, with a database and topics that are its own and are removed after it."""
     name = f"stock_worker_demo_{secrets.token_hex(4)}"
-    (port,) = free_ports(1)
+    port, api_port = free_ports(2)
     said = {
         "STOCK_KAFKA_BOOTSTRAP": stack.kafka_bootstrap,
         "STOCK_DATABASE_URL": stack.database_url,
@@ -45,6 +50,7 @@ def ground(stack: Stack, room: Scratch, began: float) -> Iterator[Run]:
         "STOCK_HTTP_HOST": "127.0.0.1",
         "STOCK_HTTP_PORT": str(port),
         "STOCK_LOG_FORMAT": "console",
+        "STOCK_JWT_KEY": secrets.token_hex(_KEY_BYTES),
     }
     if stack.kafka is None:
         said["STOCK_TOPIC_PREFIX"] = f"{name}-"
@@ -55,7 +61,8 @@ def ground(stack: Stack, room: Scratch, began: float) -> Iterator[Run]:
     env_file = room.root / "worker.env"
     env_file.touch(mode=0o600)
     env_file.write_text("".join(f"{key}='{value}'\n" for key, value in said.items()))
-    for key in said:  # ours is said in the file, which the environment would overrule
+    # Ours is said in the file, which the environment would overrule; a key set excludes the key.
+    for key in (*said, "STOCK_JWKS_URL"):
         os.environ.pop(key, None)
     settings, warnings = read(env_file)
     for warning in warnings:
@@ -65,7 +72,7 @@ def ground(stack: Stack, room: Scratch, began: float) -> Iterator[Run]:
             leaving.enter_context(_own_database(stack.database_url, name))
         if stack.kafka is None:
             leaving.callback(lambda: asyncio.run(_delete_topics(settings)))
-        yield Run(settings, room, env_file, began)
+        yield Run(settings, room, env_file, api_port, began)
 
 
 @contextmanager

@@ -34,6 +34,9 @@ class Picture(Protocol):
     def show(self, figures: Figures, what: str) -> None:
         """Show figures, and what is going on."""
 
+    def tell(self, words: str) -> None:
+        """Say what is to stay where it can be read."""
+
 
 class Drawn:
     """A table that is drawn again and again."""
@@ -57,6 +60,10 @@ class Drawn:
         """Draw."""
         self._live.update(drawing(figures, what, self._names), refresh=True)
 
+    def tell(self, words: str) -> None:
+        """Print it above what is drawn."""
+        self._live.console.print(words, soft_wrap=True)
+
 
 class Plain:
     """One line every two seconds, for a log."""
@@ -76,6 +83,10 @@ class Plain:
     def show(self, figures: Figures, what: str) -> None:
         """Print one line."""
         self._console.print(line(figures, what), soft_wrap=True)
+
+    def tell(self, words: str) -> None:
+        """Print it."""
+        self._console.print(words, soft_wrap=True)
 
 
 def line(figures: Figures, what: str) -> str:

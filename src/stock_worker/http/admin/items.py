@@ -12,6 +12,7 @@ from fastapi import Depends, Query
 
 from stock_worker.core.model import Level
 from stock_worker.http.access import Access
+from stock_worker.http.admin import pictures
 from stock_worker.http.admin.session import HOME
 from stock_worker.http.backend import Backend
 from stock_worker.http.routes.items import OneAsked, get_product, get_variant
@@ -94,9 +95,9 @@ class Row:
 
     @property
     def picture(self) -> str | None:
-        """Where its picture is; the policy loads none but over https."""
+        """Where its picture is; the policy loads none but ours and those over https."""
         url = self.item.image_url
-        return url if url and url.startswith("https://") else None
+        return url if url and url.startswith(("https://", f"{pictures.PATH}/")) else None
 
     @property
     def status(self) -> Status:

@@ -4,18 +4,19 @@ It counts as long as the token does, and nothing is kept here: to sign out is to
 (the page).
 """
 
+from datetime import datetime
 from typing import Annotated, Any, Final, NamedTuple
 from urllib.parse import quote, urlsplit
 from uuid import UUID
 
-from fastapi import Depends, Query, Request
+from fastapi import Depends, Query, Request, Response
 
 from stock_worker.core.policy import zone_of
 from stock_worker.http.access import Access, Books, reader_of, writer_of
 from stock_worker.http.admin.figures import Figures, signs_of
 from stock_worker.http.problems import Problem
 from stock_worker.http.routes.settings import read_settings
-from stock_worker.http.tokens import Principal, Role
+from stock_worker.http.tokens import Principal, Role, expires_at
 
 BASE: Final = "/admin"
 """Below it is the page, and the cookie is sent nowhere else."""
@@ -90,6 +91,19 @@ def sign_in_path(request: Request) -> str:
     else:
         back = HOME
     return f"{SIGN_IN}?next={quote(back, safe='')}"
+
+
+def keep(answer: Response, token: str, now: datetime, *, is_secure: bool) -> None:
+    """Have a browser keep a token that was verified as the session, for as long as it counts."""
+    answer.set_cookie(
+        COOKIE,
+        token,
+        max_age=max(0, int(expires_at(token) - now.timestamp())),
+        path=BASE,
+        secure=is_secure,
+        httponly=True,
+        samesite="strict",
+    )
 
 
 async def session_of(request: Request, books: Books) -> Session:

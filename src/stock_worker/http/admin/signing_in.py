@@ -13,9 +13,9 @@ from stock_worker.http.access import Books
 from stock_worker.http.admin.failing import PageRoute, lead
 from stock_worker.http.admin.forms import Form
 from stock_worker.http.admin.rendering import render
-from stock_worker.http.admin.session import BASE, COOKIE, HOME, SIGN_IN, SignedIn, own_path
+from stock_worker.http.admin.session import BASE, COOKIE, HOME, SIGN_IN, SignedIn, keep, own_path
 from stock_worker.http.problems import Problem
-from stock_worker.http.tokens import Role, expires_at
+from stock_worker.http.tokens import Role
 from stock_worker.store.reads.sites import sites_with_items
 
 router = APIRouter(prefix=BASE, include_in_schema=False, route_class=PageRoute)
@@ -55,15 +55,7 @@ async def sign_in(request: Request, books: Books, form: Form) -> Response:
         )
     request.state.principal = principal
     answer = RedirectResponse(back, 303)
-    answer.set_cookie(
-        COOKIE,
-        token,
-        max_age=max(0, int(expires_at(token) - books.clock().timestamp())),
-        path=BASE,
-        secure=request.url.scheme == "https",
-        httponly=True,
-        samesite="strict",
-    )
+    keep(answer, token, books.clock(), is_secure=request.url.scheme == "https")
     return answer
 
 

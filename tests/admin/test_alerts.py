@@ -171,7 +171,7 @@ async def test_what_is_chosen_is_asked_for_once_more_and_dismissed(api: Api, boo
     assert numbers(await browser.get(ALERTS)) == "432", "nothing is done by looking"
     done = await browser.post(DISMISSAL, {"alerts": asked.value("alerts")})
     assert "Dismissed: 2 alerts." in done.words
-    assert (done.response.headers["hx-reswap"], done.response.headers["hx-trigger"]) == ("none", "alerts-changed")
+    assert (done.response.headers["hx-reswap"], done.response.headers["hx-trigger-after-swap"]) == ("none", "alerts-changed")
     assert numbers(await browser.get(ALERTS)) == "3"
     hidden = await browser.get(f"{ALERTS}&dismissed=true")
     assert numbers(hidden) == "42"

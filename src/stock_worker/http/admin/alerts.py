@@ -27,7 +27,7 @@ from stock_worker.http.routes.alerts import AlertsAsked, Dismissal, Level, dismi
 from stock_worker.http.shapes_steering import Alert
 
 ALERTS: Final = "/admin/alerts"
-CHANGED: Final = {"HX-Reswap": "none", "HX-Trigger": "alerts-changed"}
+CHANGED: Final = {"HX-Reswap": "none", "HX-Trigger-After-Swap": "alerts-changed"}
 """Said with an answer after which the list is another: its page asks for it again."""
 
 router = APIRouter(prefix=ALERTS, include_in_schema=False, route_class=PageRoute)

@@ -61,7 +61,7 @@ async def test_a_row_says_how_it_stands_since_when_and_by_whose_threshold(api: A
     days = row.split("1 Mar 2026, 21:00 ")[0].split("the site ")[1]
     assert days.endswith(" days "), "how long, at the clock of the process"
     assert row.replace(days, "") == (
-        "Low Mug Blue MUG-B Kitchen 1.100 1.200 the site 1 Mar 2026, 21:00 – 2.500 History Dismiss"
+        "Low Mug Blue MUG-B Kitchen 1.100 1.200 the site 1 Mar 2026, 21:00 \u2013 2.500 History Dismiss"
     )
     assert page.one("time").attributes["title"] == "1 Mar 2026, 21:00:00 JST"
 
@@ -113,7 +113,7 @@ async def test_a_level_is_a_word_with_an_icon_in_a_row_of_its_colour(browser: Br
     page = await browser.get(ALERTS)
     rows = [(each.attributes["class"], each.text.split(" Thing")[0]) for each in page.every("tr", role="row")[1:]]
     assert rows == [("level-out", "Out of stock"), ("level-critical", "Critical"), ("level-low", "Low")]
-    assert len([each for each in page.every("svg", class_="icon")]) >= len(rows)
+    assert len(page.every("svg", class_="icon")) >= len(rows)
 
 
 async def test_pages_are_links(api: Api, books: Books) -> None:
@@ -171,7 +171,8 @@ async def test_what_is_chosen_is_asked_for_once_more_and_dismissed(api: Api, boo
     assert numbers(await browser.get(ALERTS)) == "432", "nothing is done by looking"
     done = await browser.post(DISMISSAL, {"alerts": asked.value("alerts")})
     assert "Dismissed: 2 alerts." in done.words
-    assert (done.response.headers["hx-reswap"], done.response.headers["hx-trigger-after-swap"]) == ("none", "alerts-changed")
+    said = [done.response.headers[f"hx-{name}"] for name in ("reswap", "trigger-after-swap")]
+    assert said == ["none", "alerts-changed"]
     assert numbers(await browser.get(ALERTS)) == "3"
     hidden = await browser.get(f"{ALERTS}&dismissed=true")
     assert numbers(hidden) == "42"

@@ -12,6 +12,7 @@ from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final, NamedTuple
+from urllib.parse import quote
 
 from playwright.async_api import Browser
 
@@ -25,6 +26,7 @@ from tests.browser.shop import fill
 from tests.browser.tabs import PHONE, PICTURES, WIDE, Tab, browser_at, tab_of
 from tests.flow.running import settings_for
 from tests.http.booking import Books
+from tests.http.running import SITE, token
 from tests.http.served import Served, serving_process
 
 FOLDER: Final = Path(__file__).parents[2] / "docs/screenshots"
@@ -49,7 +51,27 @@ class Shot(NamedTuple):
     act: Callable[[Tab], Awaitable[None]]
 
 
-SHOTS: Final = (Shot("swagger", f"{BASE}/docs", seen(".opblock")),)
+def signed_in(path: str) -> str:
+    """Where to sign in to come to a page."""
+    return f"/admin/sign-in?next={quote(path, safe='')}"
+
+
+def entered(selector: str) -> Callable[[Tab], Awaitable[None]]:
+    """Sign in, and wait until an element of the page is seen."""
+
+    async def act(tab: Tab) -> None:
+        await tab.page.get_by_label("Token").fill(token())
+        await tab.page.get_by_role("button", name="Sign in").click()
+        await seen(selector)(tab)
+
+    return act
+
+
+SHOTS: Final = (
+    Shot("swagger", f"{BASE}/docs", seen(".opblock")),
+    Shot("alerts", signed_in(f"/admin/alerts?site={SITE}"), entered("#alerts .badge")),
+    Shot("settings", signed_in(f"/admin/settings?site={SITE}"), entered("#save")),
+)
 
 
 async def take(browser: Browser, served: Served, shots: Iterable[Shot], folder: Path) -> list[Path]:

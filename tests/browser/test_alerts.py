@@ -141,7 +141,7 @@ async def test_settings_are_saved_and_refused_at_their_fields(open_tab: OpenTab,
     await expect(tab.page.get_by_label("Call the webhook")).to_be_checked()
 
 
-async def test_alerts_are_dismissed_by_keyboard_alone(open_tab: OpenTab, app: Served) -> None:
+async def test_alerts_are_dismissed_by_keyboard_alone(open_tab: OpenTab, app: Served, books: Books) -> None:
     tab = await visit(open_tab, app, ALERTS)
     press, toasts = tab.page.keyboard.press, tab.page.get_by_role("status", name="Messages")
     for _ in range(40):
@@ -176,3 +176,6 @@ async def test_alerts_are_dismissed_by_keyboard_alone(open_tab: OpenTab, app: Se
     assert await rows(tab) == ["4", "5"]
     await tab.page.get_by_role("link", name="Dismissed").click()
     assert sorted(await rows(tab)) == ["1", "2", "3"]
+    await books.restock(3, 60, datetime.now(UTC), variant_id=variant(3))
+    await tab.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")  # as who comes back to the tab
+    await expect(tab.page.locator("#alerts tr[data-item]")).to_have_count(2)

@@ -1,4 +1,4 @@
-"""What a person fills in. Law: a field is judged by the row that judges it for the API, and a fault stands at its field.
+"""What a person fills in. Law: a field is judged by the row that judges it for the API; its fault stands at it.
 
 A form says of each field what it was filled with when it was shown: what nobody touched is not sent on, so two people
 who change different fields do not undo each other. Source: contract section 7 (`…/alert-rules`, `…/settings`).

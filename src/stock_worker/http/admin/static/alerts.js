@@ -16,6 +16,11 @@
   document.addEventListener("change", (event) => { if (event.target.name === "alert") count(); });
   document.addEventListener("htmx:load", count);
 
+  // Who comes back to the page sees it as it is now; while somebody chooses or fills in, nothing moves.
+  document.addEventListener("visibilitychange", () => {
+    if (!document.hidden && !open() && !document.querySelector("#chosen :checked")) htmx.trigger("#alerts", "alerts-changed");
+  });
+
   // A changed list stands where it stood: the focus goes to the row that took the place of the one that had it.
   let place = -1;
   const rows = () => [...document.querySelectorAll("#alerts tr[data-item]")];

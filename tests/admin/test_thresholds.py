@@ -155,6 +155,5 @@ async def test_a_viewer_sees_what_holds_and_nothing_to_set_it_with(api: Api, boo
      (f"{OF_SITE}&scope=shelf", 422), (f"{OF_SITE}&product={product(9)}", 404)],
     ids=["a variant of nothing", "a variant of none", "no scope", "an item never seen"],
 )  # fmt: skip
-async def test_what_has_no_rule_is_told_so(api: Api, books: Books, path: str, status: int) -> None:
-    await a_mug(books)
-    assert (await signed_in(api).get(path)).status == status
+async def test_what_has_no_rule_is_told_so(served: Api, path: str, status: int) -> None:
+    assert (await signed_in(served).get(path)).status == status

@@ -20,17 +20,25 @@ ITEM: Final = f"site={SITE}&product={product(1)}"
 ANYBODY, SIGNED_IN, READS, WRITES = "anybody", "signed in", "reads", "writes"
 NEEDS: Final = {
     "GET /admin": ANYBODY,
+    "GET /admin/alerts": READS,
+    "GET /admin/alerts/dismissal": WRITES,
+    "GET /admin/alerts/reorder": READS,
+    "GET /admin/alerts/rule": READS,
     "GET /admin/inventory": READS,
     "GET /admin/inventory/adjust": WRITES,
     "GET /admin/inventory/history": READS,
     "GET /admin/inventory/live": READS,
     "GET /admin/inventory/rows": READS,
     "GET /admin/pictures/{motif}-{colour}.svg": ANYBODY,
+    "GET /admin/settings": READS,
     "GET /admin/sign-in": ANYBODY,
     "GET /admin/sites": SIGNED_IN,
     "GET /admin/static/{name}": ANYBODY,
+    "POST /admin/alerts/dismissal": WRITES,
+    "POST /admin/alerts/rule": WRITES,
     "POST /admin/inventory/adjust": WRITES,
     "POST /admin/inventory/undo": WRITES,
+    "POST /admin/settings": WRITES,
     "POST /admin/sign-in": ANYBODY,
     "POST /admin/sign-out": ANYBODY,
 }
@@ -41,6 +49,11 @@ PAGES: Final = {
     "the table": f"{TABLE}?site={SITE}",
     "the form": f"{TABLE}/adjust?{ITEM}",
     "the history": f"{TABLE}/history?{ITEM}",
+    "the alerts": f"/admin/alerts?site={SITE}",
+    "the dismissal": f"/admin/alerts/dismissal?site={SITE}&alert={OTHER}",
+    "what to reorder": f"/admin/alerts/reorder?site={SITE}",
+    "the rule": f"/admin/alerts/rule?{ITEM}",
+    "the settings": f"/admin/settings?site={SITE}",
     "a problem": f"{TABLE}?site={OTHER}",
     "no such page": f"{TABLE}?site={SITE}&page=0",
 }
@@ -106,7 +119,13 @@ async def test_a_form_of_another_site_changes_nothing(api: Api, headers: dict[st
     browser = signed_in(api)
     form = {"kind": "damage", "quantity": "1", "key": "k"}
     assert (await browser.post(f"{TABLE}/adjust?{ITEM}", form, headers=headers)).status == 403
-    for path in ("/admin/sign-in", "/admin/sign-out", f"{TABLE}/undo?{ITEM}"):
+    others = ("alerts/dismissal", "alerts/rule", "settings")
+    for path in (
+        "/admin/sign-in",
+        "/admin/sign-out",
+        f"{TABLE}/undo?{ITEM}",
+        *(f"/admin/{each}?{ITEM}" for each in others),
+    ):
         answer = await browser.post(path, {"token": "x"}, headers=headers)
         assert (answer.status, "set-cookie" in answer.response.headers) == (403, False), path
     assert (await api.get(f"/items/{product(1)}")).json()["quantity"] == 5
@@ -140,7 +159,8 @@ async def test_markup_in_a_name_is_text(api: Api, books: Books) -> None:
     await books.announce(1, NOON, **said, image_url='https://pictures.test/"onerror="alert(1)')
     body = {"lines": [{"product_id": product(1), "quantity": 1}], "reason": MARKUP, "note": MARKUP}
     assert (await api.write("/restocks", body)).status_code == 200
-    for path in (f"{TABLE}?site={SITE}", f"{TABLE}/adjust?{ITEM}", f"{TABLE}/history?{ITEM}"):
+    paths = (f"{TABLE}?site={SITE}", f"{TABLE}/adjust?{ITEM}", f"{TABLE}/history?{ITEM}")
+    for path in (*paths, f"/admin/alerts?site={SITE}", f"/admin/alerts/rule?{ITEM}"):
         page = await signed_in(api).get(path)
         assert page.status == 200
         assert "alert(1)</script>" not in page.text

@@ -105,6 +105,27 @@ async def test_pages_join_to_the_whole(api: Api) -> None:
     assert pages[3]["alerts"] == []
 
 
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ({"search": "muG"}, [6, 4]),
+        ({"search": "s-3"}, [3]),
+        ({"search": "mug", "level": "out"}, [6]),
+        ({"category_id": "cups"}, [6, 4, 3]),
+        ({"category_id": "cups", "search": "mug"}, [6, 4]),
+        ({"category_id": "cup"}, []),
+        ({"search": "mug", "dismissed": "true"}, []),
+    ],
+    ids=lambda value: "&".join(f"{k}={v}" for k, v in value.items()) if isinstance(value, dict) else "",
+)
+async def test_name_sku_and_category_narrow_the_list(api: Api, query: dict, found: list[int]) -> None:
+    await fill(api)
+    for number, name in ((3, "Plate"), (4, "Mug"), (6, "Blue mug")):
+        await announce(api, number, name=name, sku=f"s-{number}", category_id="cups", category_name="Cups", revision=1)
+    assert await numbers(api, **query) == found
+    assert (await api.get("/alerts", **query)).json()["pagination"]["total"] == len(found)
+
+
 async def test_what_is_ok_untracked_archived_or_never_moved_is_not_here(api: Api) -> None:
     await fill(api)
     await announce(api, 3, name="Plate", track_inventory=False, revision=1)
@@ -127,6 +148,8 @@ async def test_a_rule_that_is_not_active_hides_no_level(api: Api) -> None:
 
 async def test_an_alert_tells_what_the_catalog_and_the_books_say(api: Api) -> None:
     about = {"name": "Mug", "variant_name": "Red", "sku": "M-1", "image_url": "https://shop.test/mug.png"}
+    about |= {"category_id": "c", "category_name": "Cups"}
+    await rule(api, "site", reorder_quantity=24)
     await announce(api, 1, RED, revision=1, **about)
     await api.stock(1, 5, variant_id=RED)
     hold = {"type": "reserved", "lines": [{"product_id": product(1), "variant_id": RED, "quantity": 2}]}
@@ -139,9 +162,13 @@ async def test_an_alert_tells_what_the_catalog_and_the_books_say(api: Api) -> No
         "product_name": "Mug",
         "variant_name": "Red",
         "sku": "M-1",
+        "category_id": "c",
+        "category_name": "Cups",
         "current_stock": 3,
         "alert_level": "critical",
         "threshold": 3,
+        "threshold_source": "built-in",
+        "reorder_quantity": 24,
         "image_url": "https://shop.test/mug.png",
         "last_movement_at": held["recorded_at"],
         "last_alerted_at": held["recorded_at"],
@@ -162,25 +189,25 @@ async def test_the_threshold_is_of_the_nearest_that_says_it(
     name = f"{field}_stock_threshold"
     setting = {"low": "default_low_threshold", "critical": "default_critical_threshold"}.get(field)
 
-    async def threshold() -> int:
+    async def threshold() -> tuple[int, str]:
         (alert,) = await alerts(api)
         assert (alert["alert_level"], alert["current_stock"]) == (level, available)
-        return alert["threshold"]
+        return alert["threshold"], alert["threshold_source"]
 
     await api.stock(1, 20, variant_id=RED)
     take = {"type": "damage", "lines": [{"product_id": product(1), "variant_id": RED, "quantity": 20 - available}]}
     await api.write("/adjustments", take)
-    assert await threshold() == built_in
+    assert await threshold() == (built_in, "built-in")
     await api.ask("PATCH", "/settings", json={setting or "default_out_threshold": built_in + 1})
-    assert await threshold() == built_in + 1
+    assert await threshold() == (built_in + 1, "settings")
     await rule(api, "site", **{name: built_in + 2})
-    assert await threshold() == built_in + 2
+    assert await threshold() == (built_in + 2, "site")
     await rule(api, f"products/{product(1)}", **{name: built_in + 3})
-    assert await threshold() == built_in + 3
+    assert await threshold() == (built_in + 3, "product")
     await rule(api, f"products/{product(1)}/variants/{RED}", **{name: built_in + 4})
     await rule(api, f"products/{product(2)}", **{name: 99})
     await rule(api, f"products/{product(1)}/variants/{product(102)}", **{name: 98})
-    assert await threshold() == built_in + 4
+    assert await threshold() == (built_in + 4, "variant")
 
 
 @pytest.mark.parametrize(
@@ -268,7 +295,7 @@ async def test_a_long_name_is_cut(api: Api) -> None:
 @pytest.mark.parametrize(
     "query",
     [{"level": "ok"}, {"level": "LOW"}, {"dismissed": "maybe"}, {"page": 0}, {"limit": 0}, {"limit": 201},
-     {"page": "\x00"}, {"level": "\x00"}],
+     {"page": "\x00"}, {"level": "\x00"}, {"search": "mu"}, {"search": "mu\x00g"}],
 )  # fmt: skip
 async def test_a_query_that_does_not_fit_is_422(api: Api, query: dict) -> None:
     answer = await api.get("/alerts", **query)

@@ -34,6 +34,7 @@ Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$", examples=["EUR"])]
 Kind = Literal["warehouse", "store", "fulfillment_center", "dropship"]
 Frequency = Literal["instant", "daily", "weekly"]
 Mode = Literal["sale", "reserve"]
+Source = Literal["variant", "product", "site", "settings", "built-in"]
 
 _ABSENT: Final[Any] = Field(default_factory=lambda: None)
 """A field that may be left out. Nobody reads what it has then: only what was given is taken."""
@@ -56,7 +57,8 @@ class Change(BaseModel):
 class Alert(Shape):
     """An item that is low, critical or out, in one stay at this level.
 
-    `threshold` is the one that makes the level; `days_until_stockout` is null without sales in the last 30 days.
+    `threshold` is the one that makes the level, `threshold_source` who says so; `reorder_quantity` is null where no
+    rule says how much; `days_until_stockout` is null without sales in the last 30 days.
     """
 
     alert_id: Id
@@ -65,9 +67,13 @@ class Alert(Shape):
     product_name: str | None
     variant_name: str | None
     sku: str | None
+    category_id: str | None
+    category_name: str | None
     current_stock: Annotated[int, Field(description="Available: on hand less reserved.", examples=[2])]
     alert_level: Literal["low", "critical", "out"]
     threshold: int
+    threshold_source: Source
+    reorder_quantity: int | None
     image_url: str | None
     last_movement_at: datetime | None
     last_alerted_at: datetime | None
@@ -128,7 +134,7 @@ class InEffect(Shape):
     """What holds for one field, and who says so."""
 
     value: int | bool | None
-    source: Literal["variant", "product", "site", "settings", "built-in"]
+    source: Source
 
 
 class EffectiveRule(Shape):

@@ -81,5 +81,7 @@ class FindAlerts:
             rows = await connection.fetch(SQL["dismissed"], site_id)
             dismissed = np.array([row["item_id"] for row in rows], np.int64)
         without, within = (None, dismissed) if self.filters.dismissed else (dismissed, None)
-        total, ids = lists.alerts(columns, self.filters.level, without, within, self.part)
+        wanted = Wanted(search=self.filters.search, category_id=self.filters.category_id)
+        among = None if wanted == Wanted() else lists.fitting(columns, wanted, None)
+        total, ids = lists.alerts(columns, self.filters.level, without, within, self.part, among)
         return total, ids.tolist()

@@ -51,13 +51,20 @@ def page(columns: Columns, chosen: Flags, order: Order, part: Slice) -> Ints:
 
 
 def alerts(
-    columns: Columns, level: str | None, without: Ints | None, within: Ints | None, part: Slice
+    columns: Columns,
+    level: str | None,
+    without: Ints | None,
+    within: Ints | None,
+    part: Slice,
+    among: Flags | None = None,
 ) -> tuple[int, Ints]:
     """Give how many items are at an alert, of one level or of all, and the ids of a slice: the worst first.
 
-    `without` and `within` are ids of items to leave out, and of the only ones to take.
+    `without` and `within` are ids of items to leave out, and of the only ones to take; `among` marks the latter too.
     """
     chosen = columns.moved & (columns.level > 0)
+    if among is not None:
+        chosen &= among
     if level is not None:
         chosen &= columns.level == LEVELS.index(Level(level))
     if without is not None:

@@ -75,6 +75,10 @@ class Figures(NamedTuple):
         """Write an amount, without the currency."""
         return self._signed(format(value, ",.2f"))
 
+    def days(self, value: float) -> str:
+        """Write a number of days, to a tenth."""
+        return self._signed(format(value, ",.1f"))
+
     def moment(self, value: datetime) -> str:
         """Write a time, to the minute, at the site."""
         local = value.astimezone(self.zone)

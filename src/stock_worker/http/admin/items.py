@@ -63,24 +63,23 @@ class Ref(NamedTuple):
         return cls(UUID(product), None if variant == _NONE else UUID(variant))
 
 
-class Row:
-    """An item as the table shows it."""
+class Named:
+    """An item with what people call it; `names` are the catalog's, of the product and of the variant."""
 
-    def __init__(self, item: Item, site_id: str) -> None:
-        self.item, self.site_id = item, site_id
-        self.ref = Ref(item.product_id, item.variant_id)
+    def __init__(self, ref: Ref, site_id: str, names: tuple[str | None, str | None]) -> None:
+        self.ref, self.site_id, self._names = ref, site_id, names
 
     @property
     def name(self) -> str:
         """What the catalog calls the product, else its id."""
-        return self.item.name or f"Product {self.item.product_id}"
+        return self._names[0] or f"Product {self.ref.product}"
 
     @property
     def variant(self) -> str | None:
         """What the catalog calls the variant, else the beginning of its id."""
-        if self.item.variant_id is None:
+        if self.ref.variant is None:
             return None
-        return self.item.variant_name or f"Variant {str(self.item.variant_id)[:8]}"
+        return self._names[1] or f"Variant {str(self.ref.variant)[:8]}"
 
     @property
     def called(self) -> str:
@@ -93,6 +92,18 @@ class Row:
         words = [word for word in self.name.split() if word[0].isalnum()]
         return "".join(word[0] for word in words[:_SHORT]).upper() or "?"
 
+    def path(self, what: str, **more: str) -> str:
+        """Where something of this item is: `adjust`, `history`."""
+        return f"{HOME}/{what}?{self.ref.query(self.site_id, **more)}"
+
+
+class Row(Named):
+    """An item as the table shows it."""
+
+    def __init__(self, item: Item, site_id: str) -> None:
+        super().__init__(Ref(item.product_id, item.variant_id), site_id, (item.name, item.variant_name))
+        self.item = item
+
     @property
     def picture(self) -> str | None:
         """Where its picture is; the policy loads none but ours and those over https."""
@@ -103,10 +114,6 @@ class Row:
     def status(self) -> Status:
         """Say how it stands."""
         return STATUSES[self.item.alert_level or Level.OK.value] if self.item.track_inventory else UNTRACKED
-
-    def path(self, what: str, **more: str) -> str:
-        """Where something of this item is: `adjust`, `history`."""
-        return f"{HOME}/{what}?{self.ref.query(self.site_id, **more)}"
 
 
 async def _ref(product: Annotated[UUID, Query()], variant: Annotated[UUID | None, Query()] = None) -> Ref:

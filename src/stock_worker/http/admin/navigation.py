@@ -9,6 +9,8 @@ from typing import Final
 PLACES: Final = MappingProxyType(
     {
         "/admin/inventory": "Inventory",
+        "/admin/alerts": "Alerts",
+        "/admin/settings": "Settings",
     }
 )
 """Path to name, in the order in which they are shown."""

@@ -5,8 +5,32 @@ Source: contract section 7 (the page).
 
 from fastapi import APIRouter
 
-from stock_worker.http.admin import adjusting, history, inventory, live, pictures, signing_in, static_files
+from stock_worker.http.admin import (
+    adjusting,
+    alerts,
+    history,
+    inventory,
+    live,
+    pictures,
+    reordering,
+    signing_in,
+    site_settings,
+    static_files,
+    thresholds,
+)
 
 router = APIRouter(include_in_schema=False)
-for routes in (static_files, pictures, signing_in, inventory, adjusting, history, live):
+for routes in (
+    static_files,
+    pictures,
+    signing_in,
+    inventory,
+    adjusting,
+    history,
+    live,
+    alerts,
+    reordering,
+    thresholds,
+    site_settings,
+):
     router.include_router(routes.router)

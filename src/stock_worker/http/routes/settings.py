@@ -17,7 +17,7 @@ from stock_worker.store.steering import settings
 
 router = APIRouter(prefix="/sites/{site}/settings", tags=["settings"])
 
-_THRESHOLDS: Final = {
+THRESHOLDS: Final = {
     "default_low_threshold": ("low_stock_threshold", BUILT_IN.low),
     "default_critical_threshold": ("critical_stock_threshold", BUILT_IN.critical),
     "default_out_threshold": ("out_of_stock_threshold", BUILT_IN.out),
@@ -35,13 +35,13 @@ async def read_settings(books: Books, access: Reader) -> SiteSettings:
 @router.patch("", responses=problems())
 async def change_settings(books: Books, access: Writer, change: SettingsChange) -> SiteSettings:
     """Change settings; where a threshold changes, the site's items are evaluated again."""
-    given = {_THRESHOLDS.get(name, (name, None))[0]: value for name, value in change.given.items()}
+    given = {THRESHOLDS.get(name, (name, None))[0]: value for name, value in change.given.items()}
     return _told(await books.steer(lambda connection: settings.change(connection, access.site_id, given)))
 
 
 def _told(found: Settings) -> SiteSettings:
     values: Mapping[str, object] = found._asdict()
     thresholds = {
-        name: built_in if values[ours] is None else values[ours] for name, (ours, built_in) in _THRESHOLDS.items()
+        name: built_in if values[ours] is None else values[ours] for name, (ours, built_in) in THRESHOLDS.items()
     }
     return SiteSettings.model_validate({**values, **thresholds})

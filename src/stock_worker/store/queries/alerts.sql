@@ -12,18 +12,23 @@ WITH a AS (
 )
 SELECT a.item_id, a.product_id, a.variant_id, a.alert_id, a.level, a.available, a.net_sold, a.first_movement_at,
        a.last_movement_at, a.last_alerted_at, a.dismissed_at, a.dismissed_by, p.name, p.variant_name, p.sku,
-       p.image_url, now() AS at,
-       CASE a.level
-         WHEN 'out' THEN coalesce(v.out_of_stock_threshold, o.out_of_stock_threshold, s.out_of_stock_threshold,
-                                  g.out_of_stock_threshold)
-         WHEN 'critical' THEN coalesce(v.critical_stock_threshold, o.critical_stock_threshold,
-                                       s.critical_stock_threshold, g.critical_stock_threshold)
-         ELSE coalesce(v.low_stock_threshold, o.low_stock_threshold, s.low_stock_threshold, g.low_stock_threshold)
-       END AS threshold
+       p.category_id, p.category_name, p.image_url, now() AS at,
+       coalesce(v.reorder_quantity, o.reorder_quantity, s.reorder_quantity) AS reorder_quantity,
+       coalesce(t.of_variant, t.of_product, t.of_site, t.of_settings) AS threshold,
+       CASE WHEN t.of_variant IS NOT NULL THEN 'variant' WHEN t.of_product IS NOT NULL THEN 'product'
+            WHEN t.of_site IS NOT NULL THEN 'site' WHEN t.of_settings IS NOT NULL THEN 'settings'
+            ELSE 'built-in' END AS threshold_source
 FROM a
 LEFT JOIN stock.products p ON p.item_id = a.item_id
 LEFT JOIN stock.alert_rules v ON v.site_id = $1 AND v.product_id = a.product_id AND v.variant_id = a.variant_id
 LEFT JOIN stock.alert_rules o ON o.site_id = $1 AND o.product_id = a.product_id AND o.variant_id IS NULL
 LEFT JOIN stock.alert_rules s ON s.site_id = $1 AND s.product_id IS NULL
 LEFT JOIN stock.site_settings g ON g.site_id = $1
+CROSS JOIN LATERAL (VALUES
+  ('out', v.out_of_stock_threshold, o.out_of_stock_threshold, s.out_of_stock_threshold, g.out_of_stock_threshold),
+  ('critical', v.critical_stock_threshold, o.critical_stock_threshold, s.critical_stock_threshold,
+   g.critical_stock_threshold),
+  ('low', v.low_stock_threshold, o.low_stock_threshold, s.low_stock_threshold, g.low_stock_threshold)
+) AS t (level, of_variant, of_product, of_site, of_settings)
+WHERE t.level = a.level
 ORDER BY a.place;

@@ -21,10 +21,12 @@ _BUILT_IN: Final = {Level.LOW: BUILT_IN.low, Level.CRITICAL: BUILT_IN.critical, 
 
 
 class Filters(NamedTuple):
-    """Which alerts: of which level, and whether dismissed; None takes all."""
+    """Which alerts; None takes all. `search` is plain text, found anywhere in name or sku."""
 
     level: str | None
     dismissed: bool | None
+    search: str | None = None
+    category_id: str | None = None
 
 
 async def tell_alerts(connection: "Connection", site_id: str, item_ids: Sequence[int]) -> list[Mapping[str, Any]]:
@@ -54,9 +56,13 @@ def _told(row: "Row", sold: int) -> Mapping[str, Any]:
         "product_name": row["name"],
         "variant_name": row["variant_name"],
         "sku": row["sku"],
+        "category_id": row["category_id"],
+        "category_name": row["category_name"],
         "current_stock": row["available"],
         "alert_level": row["level"],
         "threshold": _BUILT_IN[Level(row["level"])] if threshold is None else threshold,
+        "threshold_source": row["threshold_source"],
+        "reorder_quantity": row["reorder_quantity"],
         "image_url": row["image_url"],
         "last_movement_at": row["last_movement_at"],
         "last_alerted_at": row["last_alerted_at"],

@@ -10,7 +10,6 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
-from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
 from stock_worker.http.access import Access, Books
@@ -20,7 +19,7 @@ from stock_worker.http.admin.rendering import is_part, render
 from stock_worker.http.admin.session import Here, Visit, Writing, about
 from stock_worker.http.backend import Backend
 from stock_worker.http.pages import LIMIT_MAX, Page
-from stock_worker.http.problems import Problem, of_validation
+from stock_worker.http.problems import Problem
 from stock_worker.http.routes import locations as api
 from stock_worker.http.shapes_steering import Location, LocationChange, NewLocation
 
@@ -61,6 +60,8 @@ ADDRESS: Final[Mapping[str, Field]] = {
 """What may be left empty, in the order of the form."""
 
 _KNOWN_BY: Final = ("name", "code", "type")
+_FAULTS: Final = {"missing": "is needed", "string_type": "is needed", "string_too_long": "is too long"}
+_MISFIT: Final = "is not of the form that it must have"
 _STATES: Final[Mapping[str, tuple[Callable[[Backend, Access, UUID], Awaitable[Location]], str]]] = {
     "default": (
         lambda books, access, place: api.change_location(books, access, place, LocationChange(is_default=True)),
@@ -123,7 +124,7 @@ async def become(
     request: Request, books: Books, form: Form, here: Writing, location: Annotated[UUID, Query()]
 ) -> Response:
     """Make a location the default, archive it or take it into use again; a refusal is shown in its form."""
-    found = _STATES.get(form.get("state", ""))
+    found = _STATES.get(form.get("become", ""))
     if found is None:
         raise Problem("malformed", "Choose what it is to become.")
     there = await api.read_location(books, here.access, location)
@@ -220,4 +221,12 @@ def _read(shape: type[Wanted], fields: Mapping[str, str | None]) -> Wanted:
     try:
         return shape.model_validate(known)
     except ValidationError as error:
-        raise of_validation(RequestValidationError(error.errors())) from None
+        errors = [
+            {"field": str(each["loc"][0]), "message": _FAULTS.get(each["type"], _MISFIT)} for each in error.errors()
+        ]
+        detail = " ".join(f"{_words(each['field'])} {each['message']}." for each in errors)
+        raise Problem("malformed", detail, more={"errors": errors}) from None
+
+
+def _words(name: str) -> str:
+    return ADDRESS[name].word if name in ADDRESS else name.capitalize()

@@ -141,7 +141,7 @@ async def _ledger(books: Backend, here: Visit, name: str, cursor: str | None) ->
         "total": found.total,
         "total_is_exact": found.total_is_exact,
         "more": found.next_cursor and _path(here, name, cursor=found.next_cursor),
-        "places": {each.location_id: each.name for each in places},
+        "names": {each.location_id: each.name for each in places},
         "types": TYPES,
         "called": called,
         "item_path": lambda item: item_path(here, item),

@@ -177,7 +177,7 @@ async def _form(
         **about(here),
         "row": row,
         "kept": {**fresh, **kept},
-        "places": places,
+        "locations": places,
         "lies": {each.location_id: each.available for each in row.item.locations},
         "sides": sides_of(row, places, kept),
         "action": f"{PLACES}/transfer?{row.ref.query(here.site_id)}",

@@ -42,7 +42,7 @@
 
   // ---------------------------------------------------------------- adjusting
 
-  const KEYED = "#adjust-form, [data-keyed]"; // forms of one command, under a key of its own
+  const COMMANDS = "#adjust-form, #transfer-form"; // each under a key of its own
 
   const newKey = () => {
     const bytes = crypto.getRandomValues(new Uint8Array(12));
@@ -93,7 +93,7 @@
   });
 
   document.addEventListener("input", (event) => {
-    const form = event.target.closest(KEYED);
+    const form = event.target.closest(COMMANDS);
     if (!form) return;
     form.elements.key.value = newKey();
     refigure();
@@ -101,7 +101,7 @@
 
   document.addEventListener("htmx:beforeRequest", (event) => {
     const form = event.target;
-    if (form.matches(KEYED)) {
+    if (form.matches(COMMANDS)) {
       form.dataset.sent = form.elements.key.value;
       form.querySelector(".lost").hidden = true;
     }

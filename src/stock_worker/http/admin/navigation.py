@@ -11,6 +11,9 @@ PLACES: Final = MappingProxyType(
         "/admin/inventory": "Inventory",
         "/admin/alerts": "Alerts",
         "/admin/settings": "Settings",
+        "/admin/locations": "Locations",
+        "/admin/orders": "Orders",
+        "/admin/dead-letters": "Dead letters",
     }
 )
 """Path to name, in the order in which they are shown."""

@@ -8,15 +8,19 @@ from fastapi import APIRouter
 from stock_worker.http.admin import (
     adjusting,
     alerts,
+    dead_letters,
     history,
     inventory,
     live,
+    locations,
+    orders,
     pictures,
     reordering,
     signing_in,
     site_settings,
     static_files,
     thresholds,
+    transferring,
 )
 
 router = APIRouter(include_in_schema=False)
@@ -31,6 +35,10 @@ for routes in (
     alerts,
     reordering,
     thresholds,
+    locations,
+    transferring,
+    orders,
+    dead_letters,
     site_settings,
 ):
     router.include_router(routes.router)

@@ -25,6 +25,9 @@ NEEDS: Final = {
     "GET /admin/inventory/history": READS,
     "GET /admin/inventory/live": READS,
     "GET /admin/inventory/rows": READS,
+    "GET /admin/reports": READS,
+    "GET /admin/reports/{name}": READS,
+    "GET /admin/reports/{name}.csv": READS,
     "GET /admin/sign-in": ANYBODY,
     "GET /admin/sites": SIGNED_IN,
     "GET /admin/static/{name}": ANYBODY,
@@ -40,6 +43,8 @@ PAGES: Final = {
     "the table": f"{TABLE}?site={SITE}",
     "the form": f"{TABLE}/adjust?{ITEM}",
     "the history": f"{TABLE}/history?{ITEM}",
+    "the reports": f"/admin/reports?site={SITE}",
+    "a report": f"/admin/reports/valuation?site={SITE}",
     "a problem": f"{TABLE}?site={OTHER}",
     "no such page": f"{TABLE}?site={SITE}&page=0",
 }

@@ -9,6 +9,7 @@ from typing import Final
 PLACES: Final = MappingProxyType(
     {
         "/admin/inventory": "Inventory",
+        "/admin/reports": "Reports",
     }
 )
 """Path to name, in the order in which they are shown."""

@@ -20,6 +20,8 @@ KINDS: Final = {
     "app.js": "text/javascript",
     "htmx.min.js": "text/javascript",
     "icon.svg": "image/svg+xml",
+    "reports.css": "text/css",
+    "reports.js": "text/javascript",
 }
 """Every file that a page may load, and what it is."""
 

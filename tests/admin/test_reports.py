@@ -86,13 +86,15 @@ async def test_a_site_without_stock_is_told_so(served: Api, name: str) -> None:
 
 
 async def test_the_address_follows_who_asks_and_not_what_comes_by_itself(served: Api) -> None:
-    browser, path = signed_in(served, headers={"HX-Request": "true"}), at("movements", "period=7&on=2026-03-31&page=2")
-    for trigger, pushed in [
-        ("ask-movements-7", at(query="on=2026-03-31&period=7&page=2")),
-        ("movements", None),
-        (None, None),
+    fit, unfit = "on=2026-03-31&period=7&page=2", "from=2026-03-31"
+    for trigger, query, pushed in [
+        ("ask-movements-7", fit, at(query=fit)),
+        ("ask-movements", unfit, None),
+        ("movements", fit, None),
+        (None, fit, None),
     ]:
-        page = await browser.ask("GET", path, headers={} if trigger is None else {"HX-Trigger": trigger})
+        said = {"HX-Request": "true"} | ({} if trigger is None else {"HX-Trigger": trigger})
+        page = await signed_in(served).ask("GET", at("movements", query), headers=said)
         assert page.response.headers.get("hx-push-url") == pushed, trigger
 
 

@@ -6,6 +6,7 @@ fails says so in its place. Source: contract section 7 (reports, the page).
 
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import date
+from http import HTTPStatus
 from typing import Annotated, Any, Final, Literal, NamedTuple
 
 from fastapi import APIRouter, Query, Request, Response
@@ -104,7 +105,10 @@ async def show_one(
 ) -> Response:
     """Show one report, in its place or as a page of its own; what it cannot be of is told where that was typed."""
     report, question = REPORTS[name], _question(request, books, here, asked)
-    context, status = {**_page(question), "names": [name], "name": name, "found": None, "wrong": None}, 200
+    context, status = (
+        {**_page(question), "names": [name], "name": name, "found": None, "wrong": None},
+        int(HTTPStatus.OK),
+    )
     try:
         found = await report.ask(question)
         context |= {"found": found, **report.draw(question, found)}
@@ -115,8 +119,8 @@ async def show_one(
         context, status = context | {"wrong": str(problem.detail), "mend": mend}, problem.status
     if not is_part(request):
         return render(request, "reports.html", context, status=status)
-    is_asked = request.headers.get("hx-trigger", "").startswith(ASK)
-    headers = {"HX-Push-Url": asked.path(here.site_id)} if is_asked else {}
+    is_answered = status == HTTPStatus.OK and request.headers.get("hx-trigger", "").startswith(ASK)
+    headers = {"HX-Push-Url": asked.path(here.site_id)} if is_answered else {}
     return render(request, "parts/report.html", context, status=status, headers=headers)
 
 

@@ -35,6 +35,9 @@ NEEDS: Final = {
     "GET /admin/inventory/rows": READS,
     "GET /admin/pictures/{motif}-{colour}.svg": ANYBODY,
     "GET /admin/settings": READS,
+    "GET /admin/reports": READS,
+    "GET /admin/reports/{name}": READS,
+    "GET /admin/reports/{name}.csv": READS,
     "GET /admin/sign-in": ANYBODY,
     "GET /admin/sites": SIGNED_IN,
     "GET /admin/static/{name}": ANYBODY,
@@ -82,6 +85,8 @@ PAGES: Final = {
     "no item to transfer": f"/admin/locations/transfer?site={SITE}",
     "the orders": f"/admin/orders?site={SITE}&order=O",
     "the dead letters": f"/admin/dead-letters?site={SITE}",
+    "the reports": f"/admin/reports?site={SITE}",
+    "a report": f"/admin/reports/valuation?site={SITE}",
     "a problem": f"{TABLE}?site={OTHER}",
     "no such page": f"{TABLE}?site={SITE}&page=0",
 }

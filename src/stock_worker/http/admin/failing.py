@@ -32,9 +32,13 @@ class PageRoute(APIRoute):
             except Elsewhere as needed:
                 return _lead_to(request, needed)
             except Exception as error:  # noqa: BLE001 - a bug of ours is told as the API tells it, and logged
-                return _tell(request, _problem_of(error, request, self.path))
+                return self.tell(request, _problem_of(error, request, self.path))
 
         return told
+
+    def tell(self, request: Request, problem: Problem) -> Response:
+        """Make a page of a problem, or a note on the page there is."""
+        return _tell(request, problem)
 
 
 def lead(request: Request, path: str) -> Response:

@@ -14,6 +14,7 @@ PLACES: Final = MappingProxyType(
         "/admin/locations": "Locations",
         "/admin/orders": "Orders",
         "/admin/dead-letters": "Dead letters",
+        "/admin/reports": "Reports",
     }
 )
 """Path to name, in the order in which they are shown."""

@@ -23,6 +23,8 @@ KINDS: Final = {
     "htmx.min.js": "text/javascript",
     "icon.svg": "image/svg+xml",
     "lists.css": "text/css",
+    "reports.css": "text/css",
+    "reports.js": "text/javascript",
 }
 """Every file that a page may load, and what it is."""
 

@@ -18,6 +18,8 @@ router = APIRouter(prefix="/admin", include_in_schema=False)
 KINDS: Final = {
     "app.css": "text/css",
     "app.js": "text/javascript",
+    "bulk.css": "text/css",
+    "bulk.js": "text/javascript",
     "htmx.min.js": "text/javascript",
     "icon.svg": "image/svg+xml",
 }

@@ -39,6 +39,8 @@
 
   // ---------------------------------------------------------------- adjusting
 
+  const COMMANDS = "#adjust-form, #bulk-form";
+
   const newKey = () => {
     const bytes = crypto.getRandomValues(new Uint8Array(12));
     return "page-" + Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
@@ -88,7 +90,7 @@
   });
 
   document.addEventListener("input", (event) => {
-    const form = event.target.closest("#adjust-form");
+    const form = event.target.closest(COMMANDS);
     if (!form) return;
     form.elements.key.value = newKey();
     refigure();
@@ -96,7 +98,7 @@
 
   document.addEventListener("htmx:beforeRequest", (event) => {
     const form = event.target;
-    if (form.id === "adjust-form") {
+    if (form.matches(COMMANDS)) {
       form.dataset.sent = form.elements.key.value;
       form.querySelector(".lost").hidden = true;
     }
@@ -104,7 +106,7 @@
 
   for (const name of ["htmx:sendError", "htmx:timeout"]) {
     document.addEventListener(name, (event) => {
-      if (event.target.id === "adjust-form") event.target.querySelector(".lost").hidden = false;
+      if (event.target.matches(COMMANDS)) event.target.querySelector(".lost").hidden = false;
       else if (event.target.dataset.opens || event.target.closest("#filters, #results, .toast")) lost();
     });
   }
@@ -155,7 +157,7 @@
 
   document.addEventListener("keydown", (event) => {
     const { target, key } = event;
-    if (event.ctrlKey || event.metaKey || event.altKey || target.matches("input, select, textarea")) return;
+    if (event.ctrlKey || event.metaKey || event.altKey || target.matches("input:not([type=checkbox]), select, textarea")) return;
     if (key === " " && target.matches("a[role=button], a[role=switch]")) {
       event.preventDefault();
       target.click();
@@ -168,11 +170,11 @@
     if (!row) return;
     if (key in ROW_KEYS) {
       const next = ROW_KEYS[key] > 0 ? row.nextElementSibling : row.previousElementSibling;
-      const column = [...row.querySelectorAll("a")].indexOf(target);
+      const column = [...row.querySelectorAll("a, input")].indexOf(target);
       if (next) {
         event.preventDefault();
-        const links = next.querySelectorAll("a");
-        (links[links.length === row.querySelectorAll("a").length ? column : links.length - 1] || links[0]).focus();
+        const links = next.querySelectorAll("a, input");
+        (links[links.length === row.querySelectorAll("a, input").length ? column : links.length - 1] || links[0]).focus();
       }
     } else if (key === "a" || key === "h") {
       const link = byId((key === "a" ? "adjust-" : "history-") + row.dataset.item);
@@ -193,6 +195,7 @@
   let tries = 0;
   let asking = false;
   let timer = 0;
+  let ended = false;
 
   const say = (state, words) => {
     line.hidden = false;
@@ -213,6 +216,7 @@
 
   // Reads the rows that moved, a few requests at most at a time, and marks those that are new.
   const read = async () => {
+    if (ended) return; // nobody is led away from what he has not asked for
     const items = [...waiting].slice(0, AT_ONCE);
     for (const item of items) waiting.delete(item);
     const query = new URLSearchParams([["site", results().dataset.site], ...items.map((item) => ["item", item])]);
@@ -258,7 +262,16 @@
       last = event.lastEventId;
       want(shown());
     });
+    source.addEventListener("session-ended", () => {
+      source.close();
+      ended = true;
+      say("off", "Signed out");
+      const toast = byId("session-ended").content.cloneNode(true);
+      toast.querySelector("a").search += "&" + new URLSearchParams({ next: location.pathname + location.search });
+      toasts.append(toast);
+    });
     source.addEventListener("error", () => {
+      if (ended) return;
       say("off", "Not live: trying again");
       if (source.readyState !== EventSource.CLOSED) return; // the browser comes back by itself, with Last-Event-ID
       timer = setTimeout(listen, PAUSE_MS[Math.min(tries, PAUSE_MS.length - 1)]);
@@ -271,6 +284,7 @@
     listen();
     // A browser has six connections to a server: pages that nobody sees keep none.
     document.addEventListener("visibilitychange", () => {
+      if (ended) return;
       if (document.hidden) {
         clearTimeout(timer);
         source.close();

@@ -186,7 +186,7 @@
 
   const GATHER_MS = 150;
   const AT_ONCE = 100;
-  const PAUSE_MS = [1000, 2000, 5000, 10000, 30000];
+  const PAUSE_MS = [1000, 2000, 5000, 10000];
   const line = byId("live");
   const results = () => byId("results");
   const waiting = new Set();
@@ -225,15 +225,28 @@
     const versions = new Map(items.map((item) => [item, (byId("row-" + item) || { dataset: {} }).dataset.version]));
     try {
       await htmx.ajax("GET", "/admin/inventory/rows?" + query, { source: line, target: line, swap: "none" });
+      asking = false;
+      want([]);
+    } catch {
+      asking = false;
+      for (const item of items) waiting.add(item); // until the line is there again
     } finally {
       for (const [item, version] of versions) {
         const row = byId("row-" + item);
         if (row && version !== undefined && row.dataset.version !== version) row.classList.add("changed");
       }
-      asking = false;
-      want([]);
     }
   };
+
+  // What has left the page since is not put into it: htmx would call that an error.
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    if (!line || event.detail.target !== line) return;
+    const { head, body } = new DOMParser().parseFromString(event.detail.serverResponse, "text/html");
+    for (const part of [body, ...[...head.querySelectorAll("template")].map((template) => template.content)]) {
+      for (const each of part.querySelectorAll("[hx-swap-oob=true]")) if (!byId(each.id)) each.remove();
+    }
+    event.detail.serverResponse = head.innerHTML + body.innerHTML;
+  });
 
   const moved = (event) => {
     last = event.lastEventId;
@@ -252,7 +265,7 @@
     source = new EventSource("/admin/inventory/live?" + query);
     source.addEventListener("open", () => {
       // Without a last event there is nothing to catch up from: what moved between page and line is read now.
-      if (!last) want(shown());
+      want(last ? [] : shown());
       tries = 0;
       say("on", "Live");
     });
@@ -267,7 +280,8 @@
       ended = true;
       say("off", "Signed out");
       const toast = byId("session-ended").content.cloneNode(true);
-      toast.querySelector("a").search += "&" + new URLSearchParams({ next: location.pathname + location.search });
+      const link = toast.querySelector("a");
+      link.setAttribute("href", link.getAttribute("href") + "&" + new URLSearchParams({ next: location.pathname + location.search }));
       toasts.append(toast);
     });
     source.addEventListener("error", () => {

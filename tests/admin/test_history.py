@@ -56,6 +56,60 @@ async def test_one_type_is_shown_and_chosen(api: Api, books: Books) -> None:
     assert (await signed_in(api).get(f"{HISTORY}&type=gift")).status == 422
 
 
+async def test_days_are_the_sites_and_whole(api: Api, books: Books) -> None:
+    await books.set(timezone="Asia/Tokyo")
+    for hours, quantity in ((2.9, 1), (3, 2), (26.9, 3), (27, 4)):  # 12:00 in UTC is 21:00 there
+        await books.restock(1, quantity, NOON + hours * HOUR)
+    browser = signed_in(api)
+    for query, shown in (
+        ("from=2026-03-02&to=2026-03-02", [3, 2]),
+        ("from=2026-03-02", [4, 3, 2]),
+        ("to=2026-03-01", [1]),
+        ("from=&to=&at=", [4, 3, 2, 1]),
+    ):
+        page = await browser.get(f"{HISTORY}&{query}", htmx=True)
+        changes = [each.text for each in page.every("span") if "change" in each.attributes.get("class", "")]
+        assert changes == [f"+{quantity}" for quantity in shown], query
+        assert f"{len(shown)} in all" in page.words
+
+
+async def test_what_is_narrowed_is_so_on_every_page(api: Api, books: Books) -> None:
+    for number in range(60):
+        await books.restock(1, 1, NOON + timedelta(minutes=number))
+    await books.restock(1, 1000, NOON + timedelta(days=2))
+    browser = signed_in(api)
+    first = await browser.get(f"{HISTORY}&type=restock&to=2026-03-01", htmx=True)
+    rest = await browser.get(first.one("li", class_="more").attributes["hx-get"], htmx=True)
+    assert [len(page.every("li", class_="movement")) for page in (first, rest)] == [50, 10]
+
+
+async def test_an_item_is_shown_as_it_was_at_a_moment_of_the_site(api: Api, books: Books) -> None:
+    await books.set(timezone="Asia/Tokyo")
+    await books.restock(1, 9)
+    await books.restock(1, 5, NOON + HOUR, location_id=EAST)
+    await books.adjust("reserved", 1, 2, NOON + 2 * HOUR)
+    browser = signed_in(api)
+    for at, shown in (
+        ("2026-03-01T20:59", "On hand 0 Reserved 0 Available 0"),
+        ("2026-03-01T21:30", "On hand 9 Reserved 0 Available 9"),
+        ("2026-03-01T23:30", "On hand 14 Reserved 2 Available 12"),
+    ):
+        page = await browser.get(f"{HISTORY}&at={at}", htmx=True)
+        assert shown in page.one("section", class_="was").text, at
+        assert page.value("at") == at
+        assert "JST" in page.one("section", class_="was").text
+        assert ("5 on hand" in page.words) is ("14" in shown), "where it lay"
+    assert (await browser.get(HISTORY)).every("section", class_="was") == []
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["from=yesterday", "to=9999-12-31", "from=0001-01-01", "at=noon", "at=9999-12-31T23:59", "at=2026-03-01T10:00Z"],
+)
+async def test_what_is_no_day_and_no_moment_is_told(served: Api, query: str) -> None:
+    assert (await signed_in(served).get(f"{HISTORY}&{query}", htmx=True)).status == 422
+
+
 async def test_it_goes_on_at_the_end_whatever_comes_in_meanwhile(api: Api, books: Books) -> None:
     for number in range(120):
         await books.restock(1, 1, NOON + timedelta(minutes=number))

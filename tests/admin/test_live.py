@@ -55,6 +55,17 @@ async def test_who_holds_the_cookie_is_told_of_the_site_and_goes_on_after_what_h
         assert (await stream.event()).data["number"] == 4
 
 
+@pytest.mark.parametrize("bearer", [None, "nonsense"], ids=["signed out", "ended"])
+async def test_who_is_signed_out_is_told_so_by_an_event(here: Place, bearer: str | None) -> None:
+    """An EventSource shows a page neither a status nor where it is led."""
+    address = f"{here.address.removesuffix('/api/v1')}/admin/inventory/live?site={SITE}"
+    said = {"Accept": "text/event-stream"} | ({} if bearer is None else {"Cookie": f"stock_session={bearer}"})
+    async with httpx.AsyncClient() as client:
+        answer = await client.get(address, headers=said)
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    assert answer.text == "event: session-ended\ndata: {}\n\n"
+
+
 async def test_it_is_over_with_the_token(here: Place) -> None:
     async with listening(here, token("viewer", exp=int(time.time()) + 2)) as stream:
         assert await stream.until_the_end() == []

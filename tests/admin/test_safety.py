@@ -30,6 +30,7 @@ NEEDS: Final = {
     "GET /admin/dead-letters/replay": WRITES,
     "GET /admin/inventory": READS,
     "GET /admin/inventory/adjust": WRITES,
+    "GET /admin/inventory/bulk": WRITES,
     "GET /admin/inventory/history": READS,
     "GET /admin/inventory/live": READS,
     "GET /admin/inventory/rows": READS,
@@ -44,6 +45,7 @@ NEEDS: Final = {
     "POST /admin/alerts/dismissal": WRITES,
     "POST /admin/alerts/rule": WRITES,
     "POST /admin/inventory/adjust": WRITES,
+    "POST /admin/inventory/bulk": WRITES,
     "POST /admin/inventory/undo": WRITES,
     "POST /admin/settings": WRITES,
     "GET /admin/locations": READS,
@@ -67,7 +69,7 @@ NEEDS: Final = {
     "POST /admin/sign-in": ANYBODY,
     "POST /admin/sign-out": ANYBODY,
 }
-QUERIES: Final = {"/rows": f"&item={product(1)}_none"}
+QUERIES: Final = dict.fromkeys(("/rows", "/bulk"), f"&item={product(1)}_none")
 PAGES: Final = {
     "sign-in": "/admin/sign-in",
     "sites": "/admin/sites",
@@ -87,6 +89,7 @@ PAGES: Final = {
     "the dead letters": f"/admin/dead-letters?site={SITE}",
     "the reports": f"/admin/reports?site={SITE}",
     "a report": f"/admin/reports/valuation?site={SITE}",
+    "the form of several": f"{TABLE}/bulk?{ITEM}&item={product(1)}_none",
     "a problem": f"{TABLE}?site={OTHER}",
     "no such page": f"{TABLE}?site={SITE}&page=0",
 }
@@ -133,6 +136,7 @@ async def test_a_viewer_sees_no_control_that_changes_anything(api: Api) -> None:
     for role, count in (("viewer", 0), ("org_admin", 1), ("platform_admin", 1)):
         page = await signed_in(api, role).get()
         assert len([each for each in page.every("a", class_="button") if each.text == "Adjust"]) == count
+        assert len(page.every("input", name="item")) == len(page.every("form", id="selection")) == count
 
 
 @pytest.mark.parametrize(
@@ -159,6 +163,8 @@ async def test_a_form_of_another_site_changes_nothing(api: Api, headers: dict[st
         f"{TABLE}/undo?{ITEM}",
         *(f"/admin/{each}?{ITEM}" for each in others),
     ):
+    several = f"{TABLE}/bulk?{ITEM}&item={product(1)}_none"
+    for path in ("/admin/sign-in", "/admin/sign-out", f"{TABLE}/undo?{ITEM}", several):
         answer = await browser.post(path, {"token": "x"}, headers=headers)
         assert (answer.status, "set-cookie" in answer.response.headers) == (403, False), path
     assert (await api.get(f"/items/{product(1)}")).json()["quantity"] == 5
@@ -194,6 +200,8 @@ async def test_markup_in_a_name_is_text(api: Api, books: Books) -> None:
     assert (await api.write("/restocks", body)).status_code == 200
     paths = (f"{TABLE}?site={SITE}", f"{TABLE}/adjust?{ITEM}", f"{TABLE}/history?{ITEM}")
     for path in (*paths, f"/admin/alerts?site={SITE}", f"/admin/alerts/rule?{ITEM}"):
+    several = f"{TABLE}/bulk?site={SITE}&item={product(1)}_none"
+    for path in (f"{TABLE}?site={SITE}", f"{TABLE}/adjust?{ITEM}", f"{TABLE}/history?{ITEM}", several):
         page = await signed_in(api).get(path)
         assert page.status == 200
         assert "alert(1)</script>" not in page.text

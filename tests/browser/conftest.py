@@ -95,3 +95,12 @@ async def worker(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -
     with serving_process("run", folder=tmp_path_factory.mktemp("run"), settings=settings) as served:
         await served.answers("/readyz", 200)
         yield served
+
+
+@pytest_asyncio.fixture(scope="module")
+async def whole(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Served]:
+    """`stock-worker run --with-api`, ready: what is changed in a page is told to every page."""
+    await make_topics(settings.kafka_bootstrap, settings.topic_prefix)
+    with serving_process("run", "--with-api", folder=tmp_path_factory.mktemp("whole"), settings=settings) as served:
+        await served.answers("/readyz", 200)
+        yield served

@@ -37,14 +37,14 @@ def place(number: int) -> str:
 class Books:
     """A worker's connection, and what a test books over it."""
 
-    def __init__(self, connection: Connection) -> None:
-        self.connection = connection
+    def __init__(self, connection: Connection, policy: Policy) -> None:
+        self.connection, self.policy = connection, policy
         self.references = 0
 
     @classmethod
-    async def open(cls, database_url: str) -> "Books":
-        """Open a connection that nobody else uses."""
-        return cls(await connect(database_url, "stock_worker"))
+    async def open(cls, database_url: str, topic_prefix: str = "") -> "Books":
+        """Open a connection that nobody else uses; events are for topics of that prefix."""
+        return cls(await connect(database_url, "stock_worker"), Policy(topic_prefix))
 
     async def book(self, topic: str, body: Mapping[str, Any], at: datetime = NOON, site: str = SITE) -> None:
         """Have a message decided and recorded at a moment; it must not be refused."""
@@ -52,7 +52,7 @@ class Books:
         document = {"site_id": site, "reference_id": f"b{self.references}", **body}
         entry = decode(record(topic, document), topic)
         assert not isinstance(entry, Malformed), entry.detail
-        (outcome,) = await handle_batch(self.connection, [entry], Policy(), clock=at)
+        (outcome,) = await handle_batch(self.connection, [entry], self.policy, clock=at)
         assert outcome.kind is not OutcomeKind.REJECTED, outcome
 
     async def restock(
@@ -74,7 +74,7 @@ class Books:
         message = record(PRODUCT_CHANGED, {"site_id": site, **told, "revision": self.references})._replace(key=key)
         found = decode(message, PRODUCT_CHANGED)
         assert not isinstance(found, Malformed), found.detail
-        await handle_batch(self.connection, [found], Policy(), clock=at)
+        await handle_batch(self.connection, [found], self.policy, clock=at)
 
     async def rule(self, *ids: str, **fields: object) -> None:
         """Set a rule of the site, a product or a variant, and have it reach every item."""
@@ -88,7 +88,7 @@ class Books:
 
     async def sweep(self) -> None:
         """Evaluate what a change of rules has left to do."""
-        duty = Reevaluations(Policy(), Breaker(faults=2, window_s=60.0), lambda: None)
+        duty = Reevaluations(self.policy, Breaker(faults=2, window_s=60.0), lambda: None)
 
         async def is_done() -> bool:
             while (await duty.sweep(self.connection)).more:

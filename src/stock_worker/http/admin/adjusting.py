@@ -29,7 +29,12 @@ router = APIRouter(prefix=HOME, include_in_schema=False, route_class=PageRoute)
 
 _KEY_BYTES: Final = 12
 _KEY_MAX: Final = 128
-_ROUTES: Final = {"adjustments": writes.adjust, "counts": writes.count, "restocks": writes.restock}
+_ROUTES: Final = {
+    "adjustments": writes.adjust,
+    "adjustments/bulk": writes.adjust_many,
+    "counts": writes.count,
+    "restocks": writes.restock,
+}
 
 
 @router.get("/adjust")
@@ -44,13 +49,13 @@ async def adjust(request: Request, books: Books, form: Form, here: Writing, ref:
     key = form.get("key") or new_key()
     try:
         asked = read_form(form, ref, here.figures.amount(form["unit_cost"]) if "unit_cost" in form else None)
-        told = await _write(request, books, here.access, key, asked)
+        told = await write(request, books, here.access, key, asked)
     except Problem as problem:
         row = await read_row(books, here.access, ref)
         # What could not be answered may have been booked: the same key finds out.
         kept = {**form, "key": key if problem.code in UNANSWERED else new_key()}
         refused = {"problem": problem, "possible": possible(problem)}
-        return await _form(request, books, here, row, kept, status=problem.status, refused=refused)
+        return await _form(request, books, here, row, again(form, key, problem), status=problem.status, refused=refused)
     return _done(request, here, await read_row(books, here.access, ref), told)
 
 
@@ -65,7 +70,7 @@ async def undo(request: Request, books: Books, form: Form, here: Writing, ref: M
         asked = undoing(name, ref, mine) if len(mine) == len(rows) else None
     if asked is None or len(key := f"undo-{name}") > _KEY_MAX:
         raise Problem("conflict", "This cannot be undone here; book the opposite.")
-    told = await _write(request, books, here.access, key, asked)
+    told = await write(request, books, here.access, key, asked)
     return _done(request, here, await read_row(books, here.access, ref), told, is_undo=True)
 
 
@@ -74,16 +79,32 @@ def new_key() -> str:
     return f"page-{secrets.token_urlsafe(_KEY_BYTES)}"
 
 
+def filled(kept: Fields) -> dict[str, str]:
+    """Fill a form with what was typed, under the key of that or a new one."""
+    return {**_FRESH, "key": new_key(), **kept}
+
+
+def again(form: Fields, key: str, problem: Problem) -> Fields:
+    """Keep what was typed for another try: under the same key where nobody knows whether it was booked."""
+    return {**form, "key": key if problem.code in _UNANSWERED else new_key()}
+
+
 def possible(problem: Problem) -> int | None:
     """How many of the units that were refused could be had at that moment; None where that is not the matter."""
-    for line in problem.more.get("lines") or ():
-        requested, shortfall = line.get("requested"), line.get("shortfall")
-        if isinstance(requested, int) and isinstance(shortfall, int):
-            return max(0, abs(requested) - shortfall)
+    lines = problem.more.get("lines") or ()
+    return next((units for line in lines if (units := possible_of(line)) is not None), None)
+
+
+def possible_of(line: Mapping[str, Any]) -> int | None:
+    """How many of a refused line's units could be had; None where that is not the matter."""
+    requested, shortfall = line.get("requested"), line.get("shortfall")
+    if isinstance(requested, int) and isinstance(shortfall, int):
+        return max(0, abs(requested) - shortfall)
     return None
 
 
-async def _write(request: Request, books: Backend, access: Access, key: str, asked: Asked) -> Written:
+async def write(request: Request, books: Backend, access: Access, key: str, asked: Asked) -> Written:
+    """Book a command by the API's own route. Raises Problem."""
     return await _ROUTES[asked.route](request, books, access, key, asked.body)
 
 
@@ -100,7 +121,7 @@ async def _form(
     context = {
         **about(here),
         "row": row,
-        "kept": {**_FRESH, "key": new_key(), **kept},
+        "kept": filled(kept),
         "groups": GROUPS,
         "reasons": REASONS,
         "locations": await places_of(books, here),

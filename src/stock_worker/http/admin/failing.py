@@ -16,6 +16,8 @@ from stock_worker.http.admin.session import HOME, SITES, ComeAgain, Elsewhere, S
 from stock_worker.http.problems import TITLES, Problem, of_validation, unexpected
 
 _SEE_OTHER: Final = 303
+_EVENTS: Final = "text/event-stream"
+_ENDED: Final = "event: session-ended\ndata: {}\n\n"
 _IN_A_TOAST: Final = {"HX-Retarget": "#toasts", "HX-Reswap": "beforeend", "HX-Push-Url": "false"}
 
 
@@ -53,6 +55,9 @@ def _lead_to(request: Request, needed: Elsewhere) -> Response:
         # A page of ours that asks again: this time the request comes from here, and the cookie with it.
         return render(request, "again.html", {"url": str(request.url.replace(scheme="", netloc=""))})
     if isinstance(needed, SignInNeeded):
+        if _EVENTS in request.headers.get("accept", ""):
+            # A browser shows no script where its EventSource is led, or with which status.
+            return Response(_ENDED, media_type=_EVENTS)
         return lead(request, sign_in_path(request) + ("&ended=1" if needed.ended else ""))
     return lead(request, SITES)
 

@@ -10,9 +10,11 @@ from urllib.parse import parse_qsl, urlsplit
 
 from fastapi import Depends, Request
 
+from stock_worker.http.pages import LIMIT_MAX
 from stock_worker.http.problems import Problem
 
-_FIELDS_MAX: Final = 50
+_FIELDS_MAX: Final = 2 * LIMIT_MAX + 50
+"""Two for each of the items that a form can be of, and what else it has."""
 
 Fields = Mapping[str, str]
 

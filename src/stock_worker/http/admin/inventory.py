@@ -14,7 +14,7 @@ from pydantic import BaseModel, BeforeValidator, Field
 
 from stock_worker.http.access import Books
 from stock_worker.http.admin.failing import PageRoute
-from stock_worker.http.admin.items import Ref, Row, read_row
+from stock_worker.http.admin.items import Row, SeveralMeant, read_row
 from stock_worker.http.admin.rendering import is_part, render
 from stock_worker.http.admin.session import HOME, Here, Visit, about
 from stock_worker.http.backend import Backend
@@ -140,12 +140,12 @@ async def show_rows(
     request: Request,
     books: Books,
     here: Here,
-    item: Annotated[list[str], Query(max_length=LIMIT_MAX)],
+    refs: SeveralMeant,
     dialog: Annotated[str, Query(max_length=80)] = "",
 ) -> Response:
     """Show items as they are now, each in the place of its row; and in the dialog that is open over one of them."""
     rows = []
-    for ref in _refs(item):
+    for ref in refs:
         with contextlib.suppress(Problem):  # an item that is no more stays as it was last shown
             rows.append(await read_row(books, here.access, ref))
     opened = next((row for row in rows if row.ref.id == dialog), None)
@@ -155,10 +155,3 @@ async def show_rows(
 async def places_of(books: Backend, here: Visit) -> list[Location]:
     """Give the locations of a site that are in use."""
     return (await list_locations(books, here.access, Page(1, LIMIT_MAX), is_active=True)).locations
-
-
-def _refs(items: list[str]) -> list[Ref]:
-    try:
-        return [Ref.of_id(each) for each in dict.fromkeys(items)]
-    except ValueError:
-        raise Problem("malformed", "item: the name of a row") from None

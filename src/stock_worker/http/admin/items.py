@@ -4,6 +4,7 @@ An item in an address is `product` and, where it has one, `variant`; in the page
 `product_none`. Source: contract section 1 (item), section 7 (the page).
 """
 
+from datetime import datetime
 from typing import Annotated, Final, NamedTuple
 from urllib.parse import urlencode
 from uuid import UUID
@@ -15,6 +16,8 @@ from stock_worker.http.access import Access
 from stock_worker.http.admin import pictures
 from stock_worker.http.admin.session import HOME
 from stock_worker.http.backend import Backend
+from stock_worker.http.pages import LIMIT_MAX
+from stock_worker.http.problems import Problem
 from stock_worker.http.routes.items import OneAsked, get_product, get_variant
 from stock_worker.http.shapes_items import Item
 
@@ -124,11 +127,22 @@ Meant = Annotated[Ref, Depends(_ref)]
 """The item that an address names."""
 
 
-async def read_row(books: Backend, access: Access, ref: Ref) -> Row:
-    """Read an item. Raises Problem: not_found."""
-    now = OneAsked()
+async def _refs(item: Annotated[list[str], Query(min_length=1, max_length=LIMIT_MAX)]) -> list[Ref]:
+    try:
+        return [Ref.of_id(each) for each in dict.fromkeys(item)]
+    except ValueError:
+        raise Problem("malformed", "item: the name of a row") from None
+
+
+SeveralMeant = Annotated[list[Ref], Depends(_refs)]
+"""The items that an address names, each once, as `item`."""
+
+
+async def read_row(books: Backend, access: Access, ref: Ref, then: datetime | None = None) -> Row:
+    """Read an item, as it is or as the ledger had it then. Raises Problem: not_found."""
+    asked = OneAsked(as_of=then)
     if ref.variant is None:
-        item = await get_product(books, access, ref.product, now)
+        item = await get_product(books, access, ref.product, asked)
     else:
-        item = await get_variant(books, access, ref.product, ref.variant, now)
+        item = await get_variant(books, access, ref.product, ref.variant, asked)
     return Row(item, access.site_id)

@@ -8,6 +8,7 @@ from fastapi import APIRouter
 from stock_worker.http.admin import (
     adjusting,
     alerts,
+    bulk,
     dead_letters,
     history,
     inventory,
@@ -31,6 +32,7 @@ for routes in (
     signing_in,
     inventory,
     adjusting,
+    bulk,
     history,
     live,
     alerts,

@@ -20,6 +20,8 @@ KINDS: Final = {
     "app.js": "text/javascript",
     "alerts.css": "text/css",
     "alerts.js": "text/javascript",
+    "bulk.css": "text/css",
+    "bulk.js": "text/javascript",
     "htmx.min.js": "text/javascript",
     "icon.svg": "image/svg+xml",
     "lists.css": "text/css",

@@ -43,6 +43,7 @@
   // ---------------------------------------------------------------- adjusting
 
   const COMMANDS = "#adjust-form, #transfer-form"; // each under a key of its own
+  const COMMANDS = "#adjust-form, #bulk-form";
 
   const newKey = () => {
     const bytes = crypto.getRandomValues(new Uint8Array(12));
@@ -110,6 +111,7 @@
   for (const name of ["htmx:sendError", "htmx:timeout"]) {
     document.addEventListener(name, (event) => {
       if (event.target.matches("form:has(.lost)")) event.target.querySelector(".lost").hidden = false;
+      if (event.target.matches(COMMANDS)) event.target.querySelector(".lost").hidden = false;
       else if (event.target.dataset.opens || event.target.closest("#filters, #results, .toast")) lost();
     });
   }
@@ -160,7 +162,7 @@
 
   document.addEventListener("keydown", (event) => {
     const { target, key } = event;
-    if (event.ctrlKey || event.metaKey || event.altKey || target.matches("input, select, textarea")) return;
+    if (event.ctrlKey || event.metaKey || event.altKey || target.matches("input:not([type=checkbox]), select, textarea")) return;
     if (key === " " && target.matches("a[role=button], a[role=switch]")) {
       event.preventDefault();
       target.click();
@@ -173,11 +175,11 @@
     if (!row) return;
     if (key in ROW_KEYS) {
       const next = ROW_KEYS[key] > 0 ? row.nextElementSibling : row.previousElementSibling;
-      const column = [...row.querySelectorAll("a")].indexOf(target);
+      const column = [...row.querySelectorAll("a, input")].indexOf(target);
       if (next) {
         event.preventDefault();
-        const links = next.querySelectorAll("a");
-        (links[links.length === row.querySelectorAll("a").length ? column : links.length - 1] || links[0]).focus();
+        const links = next.querySelectorAll("a, input");
+        (links[links.length === row.querySelectorAll("a, input").length ? column : links.length - 1] || links[0]).focus();
       }
     } else if (key === "a" || key === "h") {
       const link = byId((key === "a" ? "adjust-" : "history-") + row.dataset.item);
@@ -189,7 +191,7 @@
 
   const GATHER_MS = 150;
   const AT_ONCE = 100;
-  const PAUSE_MS = [1000, 2000, 5000, 10000, 30000];
+  const PAUSE_MS = [1000, 2000, 5000, 10000];
   const line = byId("live");
   const results = () => byId("results");
   const waiting = new Set();
@@ -198,6 +200,7 @@
   let tries = 0;
   let asking = false;
   let timer = 0;
+  let ended = false;
 
   const say = (state, words) => {
     line.hidden = false;
@@ -218,6 +221,7 @@
 
   // Reads the rows that moved, a few requests at most at a time, and marks those that are new.
   const read = async () => {
+    if (ended) return; // nobody is led away from what he has not asked for
     const items = [...waiting].slice(0, AT_ONCE);
     for (const item of items) waiting.delete(item);
     const query = new URLSearchParams([["site", results().dataset.site], ...items.map((item) => ["item", item])]);
@@ -226,15 +230,28 @@
     const versions = new Map(items.map((item) => [item, (byId("row-" + item) || { dataset: {} }).dataset.version]));
     try {
       await htmx.ajax("GET", "/admin/inventory/rows?" + query, { source: line, target: line, swap: "none" });
+      asking = false;
+      want([]);
+    } catch {
+      asking = false;
+      for (const item of items) waiting.add(item); // until the line is there again
     } finally {
       for (const [item, version] of versions) {
         const row = byId("row-" + item);
         if (row && version !== undefined && row.dataset.version !== version) row.classList.add("changed");
       }
-      asking = false;
-      want([]);
     }
   };
+
+  // What has left the page since is not put into it: htmx would call that an error.
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    if (!line || event.detail.target !== line) return;
+    const { head, body } = new DOMParser().parseFromString(event.detail.serverResponse, "text/html");
+    for (const part of [body, ...[...head.querySelectorAll("template")].map((template) => template.content)]) {
+      for (const each of part.querySelectorAll("[hx-swap-oob=true]")) if (!byId(each.id)) each.remove();
+    }
+    event.detail.serverResponse = head.innerHTML + body.innerHTML;
+  });
 
   const moved = (event) => {
     last = event.lastEventId;
@@ -253,7 +270,7 @@
     source = new EventSource("/admin/inventory/live?" + query);
     source.addEventListener("open", () => {
       // Without a last event there is nothing to catch up from: what moved between page and line is read now.
-      if (!last) want(shown());
+      want(last ? [] : shown());
       tries = 0;
       say("on", "Live");
     });
@@ -263,7 +280,17 @@
       last = event.lastEventId;
       want(shown());
     });
+    source.addEventListener("session-ended", () => {
+      source.close();
+      ended = true;
+      say("off", "Signed out");
+      const toast = byId("session-ended").content.cloneNode(true);
+      const link = toast.querySelector("a");
+      link.setAttribute("href", link.getAttribute("href") + "&" + new URLSearchParams({ next: location.pathname + location.search }));
+      toasts.append(toast);
+    });
     source.addEventListener("error", () => {
+      if (ended) return;
       say("off", "Not live: trying again");
       if (source.readyState !== EventSource.CLOSED) return; // the browser comes back by itself, with Last-Event-ID
       timer = setTimeout(listen, PAUSE_MS[Math.min(tries, PAUSE_MS.length - 1)]);
@@ -276,6 +303,7 @@
     listen();
     // A browser has six connections to a server: pages that nobody sees keep none.
     document.addEventListener("visibilitychange", () => {
+      if (ended) return;
       if (document.hidden) {
         clearTimeout(timer);
         source.close();

@@ -12,7 +12,6 @@ from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final, NamedTuple
-from urllib.parse import quote
 
 from playwright.async_api import Browser
 
@@ -89,6 +88,12 @@ SHOTS: Final = (
     Shot(
         "history", "/admin/inventory?sort=last_movement&order=desc", opened("history", "Ruled planner", "li.movement")
     ),
+    Shot("alerts", "/admin/alerts", signed_in("#alerts .badge")),
+    Shot("reports", "/admin/reports", signed_in("#valuation .told-table")),
+    Shot("order", "/admin/orders?order=1022", signed_in("#order :is(.timeline, .empty)")),
+    Shot("locations", "/admin/locations", signed_in("#places strong")),
+    Shot("dead-letters", "/admin/dead-letters", signed_in("#letters")),
+    Shot("settings", "/admin/settings", signed_in("#save")),
 )
 
 

@@ -52,8 +52,6 @@ async def adjust(request: Request, books: Books, form: Form, here: Writing, ref:
         told = await write(request, books, here.access, key, asked)
     except Problem as problem:
         row = await read_row(books, here.access, ref)
-        # What could not be answered may have been booked: the same key finds out.
-        kept = {**form, "key": key if problem.code in UNANSWERED else new_key()}
         refused = {"problem": problem, "possible": possible(problem)}
         return await _form(request, books, here, row, again(form, key, problem), status=problem.status, refused=refused)
     return _done(request, here, await read_row(books, here.access, ref), told)
@@ -153,4 +151,4 @@ def _done(request: Request, here: Visit, row: Row, told: Written, *, is_undo: bo
 _FRESH: Final = dict.fromkeys(("quantity", "unit_cost", "location", "reason", "note", "version"), "") | {
     "kind": "restock"
 }
-UNANSWERED: Final = frozenset({"unavailable", "timed_out", "internal_error", "too_many_requests"})
+_UNANSWERED: Final = frozenset({"unavailable", "timed_out", "internal_error", "too_many_requests"})

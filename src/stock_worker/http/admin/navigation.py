@@ -10,11 +10,11 @@ PLACES: Final = MappingProxyType(
     {
         "/admin/inventory": "Inventory",
         "/admin/alerts": "Alerts",
-        "/admin/settings": "Settings",
-        "/admin/locations": "Locations",
-        "/admin/orders": "Orders",
-        "/admin/dead-letters": "Dead letters",
         "/admin/reports": "Reports",
+        "/admin/orders": "Orders",
+        "/admin/locations": "Locations",
+        "/admin/dead-letters": "Dead letters",
+        "/admin/settings": "Settings",
     }
 )
 """Path to name, in the order in which they are shown."""

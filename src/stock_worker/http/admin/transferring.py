@@ -14,7 +14,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, BeforeValidator, Field
 
 from stock_worker.http.access import Books
-from stock_worker.http.admin.adjusting import UNANSWERED, new_key, possible
+from stock_worker.http.admin.adjusting import again, new_key, possible
 from stock_worker.http.admin.failing import PageRoute
 from stock_worker.http.admin.forms import Fields, Form
 from stock_worker.http.admin.inventory import SEARCH_MIN, places_of
@@ -98,7 +98,7 @@ async def transfer(request: Request, books: Books, form: Form, here: Writing, re
     try:
         told = await writes.transfer(request, books, here.access, key, read_form(form, ref))
     except Problem as problem:
-        kept = {**form, "key": key if problem.code in UNANSWERED else new_key()}
+        kept = again(form, key, problem)
         return await _form(request, books, here, row, kept, problem)
     names = {str(each.location_id): each.name for each in await places_of(books, here)}
     context = {

@@ -42,8 +42,7 @@
 
   // ---------------------------------------------------------------- adjusting
 
-  const COMMANDS = "#adjust-form, #transfer-form"; // each under a key of its own
-  const COMMANDS = "#adjust-form, #bulk-form";
+  const COMMANDS = "#adjust-form, #bulk-form, #transfer-form"; // each under a key of its own
 
   const newKey = () => {
     const bytes = crypto.getRandomValues(new Uint8Array(12));
@@ -111,7 +110,6 @@
   for (const name of ["htmx:sendError", "htmx:timeout"]) {
     document.addEventListener(name, (event) => {
       if (event.target.matches("form:has(.lost)")) event.target.querySelector(".lost").hidden = false;
-      if (event.target.matches(COMMANDS)) event.target.querySelector(".lost").hidden = false;
       else if (event.target.dataset.opens || event.target.closest("#filters, #results, .toast")) lost();
     });
   }

@@ -128,7 +128,7 @@ async def _send(settings: Settings, shops: Shops, stocked: asyncio.Event, ending
 
 
 async def _open_shop(run: Run, picture: Picture, ending: asyncio.Event) -> None:
-    """Keep the shop to look at open until the end. Its imports take two seconds, which no figure waits for."""
+    """Keep the shop to look at open until the end. What it needs is imported now, so that no figure waits for that."""
     async with serving(run) as api:
         module = await asyncio.to_thread(import_module, "stock_worker.cli.demo.open_shop")
         await module.keep_open(run, api, picture.tell, ending)

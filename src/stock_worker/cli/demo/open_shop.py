@@ -43,9 +43,10 @@ async def keep_open(run: Run, api: Process, tell: Callable[[str], None], ending:
         await shop.lay(connection, now, Policy(settings.topic_prefix, settings.emit_applied))
     address = f"http://{settings.http_host}:{run.api_port}"
     await _ready(address, api, ending)
+    if ending.is_set():
+        return
     async with door(f"{address}{HOME}", _session(settings, now)) as link:
-        if not ending.is_set():
-            tell(f"look at the shop, signed in (the link works once): {link}")
+        tell(f"look at the shop, signed in (the link works once): {link}")
         await _trade(settings, shop, api, ending)
 
 

@@ -72,11 +72,12 @@ async def writer_of(access: Reader) -> Access:
     return access
 
 
-async def _operator(principal: Asker) -> Principal:
+async def operator_of(principal: Asker) -> Principal:
+    """Let one do what belongs to no site. Raises Problem: forbidden."""
     if principal.role is not Role.PLATFORM_ADMIN:
         raise Problem("forbidden", "this needs the role platform_admin")
     return principal
 
 
 Writer = Annotated[Access, Depends(writer_of)]
-Operator = Annotated[Principal, Depends(_operator)]
+Operator = Annotated[Principal, Depends(operator_of)]

@@ -14,7 +14,7 @@ from pydantic import Field, TypeAdapter
 
 from stock_worker import replay
 from stock_worker.core.model import Record
-from stock_worker.http.access import Books, Operator, Reader, Writer
+from stock_worker.http.access import Access, Books, Operator, Reader, Writer
 from stock_worker.http.backend import Backend
 from stock_worker.http.cursors import cursor_of, read_cursor
 from stock_worker.http.documents import problems
@@ -48,12 +48,12 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _TICK: Final = timedelta(microseconds=1)
 _LATEST: Final = (datetime(9999, 12, 31, tzinfo=UTC) - _EPOCH) // _TICK
 
-_Topic = Annotated[str, Field(pattern="^[a-zA-Z0-9._-]{1,249}$")]
-_Partition = Annotated[int, Field(ge=0, lt=2**31)]
-_Offset = Annotated[int, Field(ge=0, lt=2**63)]
-_Stamp = Annotated[int, Field(ge=-(2**63), lt=2**63)]
+Topic = Annotated[str, Field(pattern="^[a-zA-Z0-9._-]{1,249}$")]
+Partition = Annotated[int, Field(ge=0, lt=2**31)]
+Offset = Annotated[int, Field(ge=0, lt=2**63)]
+Stamp = Annotated[int, Field(ge=-(2**63), lt=2**63)]
 _KEY: Final[TypeAdapter[tuple[int, str, int, int, int]]] = TypeAdapter(
-    tuple[Annotated[int, Field(ge=0, le=_LATEST)], _Topic, _Partition, _Offset, _Stamp]
+    tuple[Annotated[int, Field(ge=0, le=_LATEST)], Topic, Partition, Offset, Stamp]
 )
 """What a cursor holds: when the last letter was set aside, in µs since the epoch, and its position."""
 
@@ -65,6 +65,16 @@ class Desk(NamedTuple):
     principal: Principal
     site_id: str | None
     sites: frozenset[str]
+
+    @classmethod
+    def of_site(cls, books: Backend, access: Access) -> "Desk":
+        """Where the letters that name a site are."""
+        return cls(books, access.principal, access.site_id, access.sites)
+
+    @classmethod
+    def of_all(cls, books: Backend, principal: Principal) -> "Desk":
+        """Where all letters are, those of no site among them; for an operator (`access.operator_of`)."""
+        return cls(books, principal, None, frozenset())
 
     @property
     def by(self) -> str:
@@ -88,23 +98,23 @@ class Desk(NamedTuple):
 
 
 async def _of_reader(books: Books, access: Reader) -> Desk:
-    return Desk(books, access.principal, access.site_id, access.sites)
+    return Desk.of_site(books, access)
 
 
 async def _of_writer(books: Books, access: Writer) -> Desk:
-    return Desk(books, access.principal, access.site_id, access.sites)
+    return Desk.of_site(books, access)
 
 
 async def _of_operator(books: Books, principal: Operator) -> Desk:
-    return Desk(books, principal, None, frozenset())
+    return Desk.of_all(books, principal)
 
 
 async def _position(
-    topic: Annotated[_Topic, Path(description="The command topic, as the letter names it.")],
-    partition: Annotated[_Partition, Path(description="The partition of that topic.")],
-    offset: Annotated[_Offset, Path(description="The record's offset there.")],
+    topic: Annotated[Topic, Path(description="The command topic, as the letter names it.")],
+    partition: Annotated[Partition, Path(description="The partition of that topic.")],
+    offset: Annotated[Offset, Path(description="The record's offset there.")],
     timestamp_ms: Annotated[
-        _Stamp, Path(description="Kafka's time of the record: it tells a topic from its next life.")
+        Stamp, Path(description="Kafka's time of the record: it tells a topic from its next life.")
     ],
 ) -> Position:
     return Position(topic, partition, offset, timestamp_ms)
@@ -123,20 +133,19 @@ def _routes(prefix: str, reader: Callable[..., Any], writer: Callable[..., Any])
     @router.get("", responses=problems())
     async def list_dead_letters(
         desk: ToRead,
-        topic: Annotated[_Topic | None, Query(description="Only of this topic, with its prefix.")] = None,
+        topic: Annotated[Topic | None, Query(description="Only of this topic, with its prefix.")] = None,
         reason: Annotated[Reason | None, Query(description="Only for this reason.")] = None,
         settled: Annotated[Settled, Query(description="Those that wait, those that are settled, or both.")] = "false",
         limit: Limit = LIMIT,
         cursor: Annotated[str | None, Query(max_length=2_000, description="The last answer's next_cursor.")] = None,
     ) -> DeadLetters:
         """List records that were set aside, the newest first."""
-        return await _list(desk, Filters(desk.site_id, topic, reason, _SETTLED[settled]), cursor, limit)
+        return await list_letters(desk, topic=topic, reason=reason, settled=settled, limit=limit, cursor=cursor)
 
     @router.get(_ONE, responses=problems("not_found"))
     async def read_dead_letter(desk: ToRead, at: At) -> WholeDeadLetter:
         """Tell a dead letter with what it carried."""
-        letter = await desk.look(lambda connection: find_letter(connection, at, desk.site_id))
-        return WholeDeadLetter.model_validate({**_told(letter.entry), **_carried(letter.record)})
+        return await read_letter(desk, at)
 
     @router.post(f"{_ONE}/replay", responses=problems("not_found", "conflict"))
     async def replay_dead_letter(desk: ToSettle, at: At, asked: ReplayAsked | None = None) -> Replayed:
@@ -145,12 +154,12 @@ def _routes(prefix: str, reader: Callable[..., Any], writer: Callable[..., Any])
         It goes to its topic as it came: key, value, headers and time. What is settled under its reference, for
         something else or as refused, goes under a new reference_id. 409 where it was taken or settled meanwhile.
         """
-        return await _replay(desk, at, asked or ReplayAsked())
+        return await replay_letter(desk, at, asked or ReplayAsked())
 
     @router.post(f"{_ONE}/discard", responses=problems("not_found", "conflict"))
     async def discard_dead_letter(desk: ToSettle, at: At, asked: DiscardAsked) -> DeadLetter:
         """Close a letter that nobody will send again; it is kept, with the reason."""
-        return await _discard(desk, at, asked.reason)
+        return await discard_letter(desk, at, asked)
 
     return router
 
@@ -160,7 +169,11 @@ router.include_router(_routes("/sites/{site}", _of_reader, _of_writer))
 router.include_router(_routes("", _of_operator, _of_operator))
 
 
-async def _list(desk: Desk, filters: Filters, cursor: str | None, limit: int) -> DeadLetters:
+async def list_letters(
+    desk: Desk, *, topic: str | None, reason: Reason | None, settled: Settled, limit: int, cursor: str | None
+) -> DeadLetters:
+    """List letters of a desk, the newest first."""
+    filters = Filters(desk.site_id, topic, reason, _SETTLED[settled])
     after = None if cursor is None else _place(cursor)
 
     async def read(connection: "Connection") -> tuple[list[Entry], Place | None, int]:
@@ -178,7 +191,15 @@ async def _list(desk: Desk, filters: Filters, cursor: str | None, limit: int) ->
     )
 
 
-async def _replay(desk: Desk, at: Position, asked: ReplayAsked) -> Replayed:
+async def read_letter(desk: Desk, at: Position) -> WholeDeadLetter:
+    """Tell a letter whole. Raises Problem: not_found."""
+    letter = await desk.look(lambda connection: find_letter(connection, at, desk.site_id))
+    return WholeDeadLetter.model_validate({**_told(letter.entry), **_carried(letter.record)})
+
+
+async def replay_letter(desk: Desk, at: Position, asked: ReplayAsked) -> Replayed:
+    """Say what a letter would be sent as, or send it. Raises Problem: not_found, conflict, malformed, unavailable."""
+
     async def plan(connection: "Connection") -> replay.Replay | Refused:
         found = await find_letter(connection, at, desk.site_id)
         if isinstance(found, Refused):
@@ -200,12 +221,14 @@ async def _replay(desk: Desk, at: Position, asked: ReplayAsked) -> Replayed:
     )
 
 
-async def _discard(desk: Desk, at: Position, reason: str) -> DeadLetter:
+async def discard_letter(desk: Desk, at: Position, asked: DiscardAsked) -> DeadLetter:
+    """Close a letter. Raises Problem: not_found, conflict."""
+
     async def discard(connection: "Connection") -> Letter | Refused:
         found = await find_letter(connection, at, desk.site_id)
         if isinstance(found, Refused):
             return found
-        return await replay.discard(connection, found, desk.by, reason) or await find_letter(
+        return await replay.discard(connection, found, desk.by, asked.reason) or await find_letter(
             connection, at, desk.site_id
         )
 

@@ -48,7 +48,7 @@ async def adjust(request: Request, books: Books, form: Form, here: Writing, ref:
     except Problem as problem:
         row = await read_row(books, here.access, ref)
         # What could not be answered may have been booked: the same key finds out.
-        kept = {**form, "key": key if problem.code in _UNANSWERED else new_key()}
+        kept = {**form, "key": key if problem.code in UNANSWERED else new_key()}
         refused = {"problem": problem, "possible": possible(problem)}
         return await _form(request, books, here, row, kept, status=problem.status, refused=refused)
     return _done(request, here, await read_row(books, here.access, ref), told)
@@ -132,4 +132,4 @@ def _done(request: Request, here: Visit, row: Row, told: Written, *, is_undo: bo
 _FRESH: Final = dict.fromkeys(("quantity", "unit_cost", "location", "reason", "note", "version"), "") | {
     "kind": "restock"
 }
-_UNANSWERED: Final = frozenset({"unavailable", "timed_out", "internal_error", "too_many_requests"})
+UNANSWERED: Final = frozenset({"unavailable", "timed_out", "internal_error", "too_many_requests"})

@@ -9,6 +9,9 @@ from typing import Final
 PLACES: Final = MappingProxyType(
     {
         "/admin/inventory": "Inventory",
+        "/admin/locations": "Locations",
+        "/admin/orders": "Orders",
+        "/admin/dead-letters": "Dead letters",
     }
 )
 """Path to name, in the order in which they are shown."""

@@ -20,6 +20,7 @@ KINDS: Final = {
     "app.js": "text/javascript",
     "htmx.min.js": "text/javascript",
     "icon.svg": "image/svg+xml",
+    "lists.css": "text/css",
 }
 """Every file that a page may load, and what it is."""
 

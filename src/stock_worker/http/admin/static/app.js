@@ -16,8 +16,9 @@
   document.addEventListener("htmx:afterSwap", (event) => {
     const dialog = event.detail.target.closest("dialog");
     if (!dialog) return;
+    if (dialog.open && dialog.contains(document.activeElement)) return; // who types there goes on
     if (!dialog.open) dialog.showModal();
-    const first = dialog.querySelector("#quantity") || (event.target.closest(".filters") ? null : dialog.querySelector("h2"));
+    const first = dialog.querySelector("[autofocus]") || dialog.querySelector("#quantity") || dialog.querySelector("h2");
     if (first) first.focus();
   });
 
@@ -35,9 +36,13 @@
     });
   }
 
-  document.addEventListener("adjusted", () => { if (byId("adjust")) byId("adjust").close(); });
+  document.addEventListener("adjusted", () => {
+    for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
+  });
 
   // ---------------------------------------------------------------- adjusting
+
+  const COMMANDS = "#adjust-form, #transfer-form"; // each under a key of its own
 
   const newKey = () => {
     const bytes = crypto.getRandomValues(new Uint8Array(12));
@@ -88,7 +93,7 @@
   });
 
   document.addEventListener("input", (event) => {
-    const form = event.target.closest("#adjust-form");
+    const form = event.target.closest(COMMANDS);
     if (!form) return;
     form.elements.key.value = newKey();
     refigure();
@@ -96,7 +101,7 @@
 
   document.addEventListener("htmx:beforeRequest", (event) => {
     const form = event.target;
-    if (form.id === "adjust-form") {
+    if (form.matches(COMMANDS)) {
       form.dataset.sent = form.elements.key.value;
       form.querySelector(".lost").hidden = true;
     }
@@ -104,7 +109,7 @@
 
   for (const name of ["htmx:sendError", "htmx:timeout"]) {
     document.addEventListener(name, (event) => {
-      if (event.target.id === "adjust-form") event.target.querySelector(".lost").hidden = false;
+      if (event.target.matches("form:has(.lost)")) event.target.querySelector(".lost").hidden = false;
       else if (event.target.dataset.opens || event.target.closest("#filters, #results, .toast")) lost();
     });
   }

@@ -25,6 +25,7 @@ from tests.browser.shop import fill
 from tests.browser.tabs import PHONE, PICTURES, WIDE, Tab, browser_at, tab_of
 from tests.flow.running import settings_for
 from tests.http.booking import Books
+from tests.http.running import token
 from tests.http.served import Served, serving_process
 
 FOLDER: Final = Path(__file__).parents[2] / "docs/screenshots"
@@ -41,6 +42,17 @@ def seen(selector: str) -> Callable[[Tab], Awaitable[None]]:
     return act
 
 
+def signed_in(selector: str) -> Callable[[Tab], Awaitable[None]]:
+    """Sign in, which leads back, and wait until an element is seen."""
+
+    async def act(tab: Tab) -> None:
+        await tab.page.get_by_label("Token").fill(token())
+        await tab.page.get_by_role("button", name="Sign in").click()
+        await seen(selector)(tab)
+
+    return act
+
+
 class Shot(NamedTuple):
     """What the files are named after, the path of the page, and what to do there before the picture is taken."""
 
@@ -49,7 +61,12 @@ class Shot(NamedTuple):
     act: Callable[[Tab], Awaitable[None]]
 
 
-SHOTS: Final = (Shot("swagger", f"{BASE}/docs", seen(".opblock")),)
+SHOTS: Final = (
+    Shot("swagger", f"{BASE}/docs", seen(".opblock")),
+    Shot("locations", "/admin/locations", signed_in("#places strong")),
+    Shot("order", "/admin/orders?order=1022", signed_in("#order :is(.timeline, .empty)")),
+    Shot("dead-letters", "/admin/dead-letters", signed_in("#letters")),
+)
 
 
 async def take(browser: Browser, served: Served, shots: Iterable[Shot], folder: Path) -> list[Path]:

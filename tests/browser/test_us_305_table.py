@@ -5,6 +5,7 @@ import colorsys
 import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -103,7 +104,7 @@ async def test_what_is_low_is_yellow_and_what_is_out_is_red_by_the_thresholds_of
     assert bars[1] == -1
     assert 40 < bars[2] < 65
     assert min(bars[4], 360 - bars[4]) < 15
-    await books.rule(product(6), low_threshold=45)
+    await books.rule(product(6), low_stock_threshold=45)
     await table.page.reload()
     await expect(row(table, 6).locator("td.status")).to_have_text("Low")
     assert 40 < await hue(table, 6) < 65
@@ -129,33 +130,6 @@ async def test_a_hundred_changes_move_nothing_but_their_figures(table: Tab, whol
     assert await focused(table) == f"adjust-{product(2)}_none"
     await expect(box).to_be_checked()
     await expect(table.page.locator("#selection [role=status]")).to_have_text("1 selected")
-
-
-async def test_a_server_that_restarts_is_told_of_and_what_it_missed_is_caught_up_with(
-    open_tab: OpenTab, whole: Served, books: Books, settings: Settings, tmp_path: Path
-) -> None:
-    with serving_process("api", folder=tmp_path, settings=settings) as first:
-        await first.answers("/readyz", 200)
-        tab = await open_tab(first.url)
-        await tab.page.clock.install()
-        await sign_in(tab, token("viewer"))
-        await tab.page.goto(HOME)
-        await is_live(tab)
-    line = tab.page.locator("#live")
-    await expect(line).to_have_text("Not live: trying again")
-    async with whole.client() as client:
-        await adjusted(client, 7, -1, "while it was away")
-    again = tmp_path / "again"
-    again.mkdir()
-    with serving_process("api", folder=again, settings=settings, more={"STOCK_HTTP_PORT": str(first.port)}) as second:
-        await replace(second, port=first.port).answers("/readyz", 200)
-        await tab.page.clock.fast_forward(10_000)  # as long as it waits at most before it tries again
-        await is_live(tab)
-        await shows(tab, 7, str(THINGS[7].quantity - 1))
-        await tab.page.goto("about:blank")
-    await tab.fault(
-        "ERR_CONNECTION_REFUSED|ERR_INCOMPLETE_CHUNKED_ENCODING|ERR_CONNECTION_RESET|htmx:(sendError|afterR)"
-    )
 
 
 async def test_who_is_signed_out_meanwhile_is_told_and_comes_back_to_where_he_was(table: Tab, whole: Served) -> None:
@@ -293,3 +267,30 @@ async def test_a_viewer_sees_nothing_that_changes_anything(open_tab: OpenTab, wh
     await expect(tab.page.locator("main").get_by_role("button")).to_have_count(0)
     assert (await tab.page.goto(f"{HOME}/bulk?site={SITE}&item={product(1)}_none")).status == 403  # type: ignore[union-attr]
     await tab.fault("403")
+
+
+# ---------------------------------------------------------------- the end: it takes the program of the others away
+
+
+async def test_a_server_that_restarts_is_told_of_and_what_it_missed_is_caught_up_with(
+    open_tab: OpenTab, whole: Served, books: Books, settings: Settings, tmp_path: Path
+) -> None:
+    tab = await open_tab(whole.url)
+    await tab.page.clock.install()
+    await sign_in(tab, token("viewer"))
+    await tab.page.goto(HOME)
+    await is_live(tab)
+    whole.popen.terminate()
+    await whole.ended(20)
+    await expect(tab.page.locator("#live")).to_have_text("Not live: trying again")
+    await books.adjust("adjustment", 7, -1, datetime.now(UTC))
+    again = {"STOCK_HTTP_PORT": str(whole.port)}
+    with serving_process("run", "--with-api", folder=tmp_path, settings=settings, more=again) as second:
+        await replace(second, port=whole.port).answers("/readyz", 200)
+        await tab.page.clock.fast_forward(10_000)  # as long as it waits at most before it tries again
+        await is_live(tab)
+        await shows(tab, 7, str(THINGS[7].quantity - 1))
+        await tab.page.goto("about:blank")
+    await tab.fault(
+        "ERR_CONNECTION_REFUSED|ERR_INCOMPLETE_CHUNKED_ENCODING|ERR_CONNECTION_RESET|503|htmx:(sendError|afterR)"
+    )

@@ -80,10 +80,12 @@ async def test_the_timeline_shows_who_what_when_and_why_the_newest_first(table: 
 async def test_it_is_narrowed_by_type_and_days_of_the_site(table: Tab) -> None:
     drawer = await opened(table)
     movements = drawer.locator(".movement")
-    await drawer.get_by_label("Type", exact=True).select_option("damage")
+    await drawer.locator("#type").select_option("damage")
     await expect(movements).to_have_count(1)
-    await drawer.get_by_label("Type", exact=True).select_option("")
+    await drawer.locator("#type").select_option("")
+    await expect(drawer.locator(".found")).to_contain_text("54 in all")
     await drawer.get_by_label("From", exact=True).fill("2026-03-02")
+    await expect(drawer.locator(".found")).to_contain_text("52 in all")
     await drawer.get_by_label("To", exact=True).fill("2026-03-04")
     await expect(movements).to_have_count(3)
     assert await focused(table) == "to", "who picks is not led away"

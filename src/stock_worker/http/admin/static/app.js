@@ -219,7 +219,7 @@
 
   // Reads the rows that moved, a few requests at most at a time, and marks those that are new.
   const read = async () => {
-    if (ended) return; // nobody is led away from what he has not asked for
+    if (ended) return;
     const items = [...waiting].slice(0, AT_ONCE);
     for (const item of items) waiting.delete(item);
     const query = new URLSearchParams([["site", results().dataset.site], ...items.map((item) => ["item", item])]);
@@ -260,6 +260,25 @@
 
   const isOpen = (item) => byId("adjust-form") && byId("adjust-form").dataset.item === item;
 
+  // Nobody is led away from what he has not asked for: he may be in the middle of a form.
+  const over = () => {
+    if (ended) return;
+    ended = true;
+    source.close();
+    say("off", "Signed out");
+    const toast = byId("session-ended").content.cloneNode(true);
+    const link = toast.querySelector("a");
+    const here = new URLSearchParams({ next: location.pathname + location.search });
+    link.setAttribute("href", `${link.getAttribute("href")}&${here}`);
+    toasts.append(toast);
+  };
+
+  document.addEventListener("htmx:beforeOnLoad", (event) => {
+    if (event.detail.target !== line || !event.detail.xhr.getResponseHeader("HX-Redirect")) return;
+    event.preventDefault();
+    over();
+  });
+
   const listen = () => {
     clearTimeout(timer);
     if (source) source.close();
@@ -278,15 +297,7 @@
       last = event.lastEventId;
       want(shown());
     });
-    source.addEventListener("session-ended", () => {
-      source.close();
-      ended = true;
-      say("off", "Signed out");
-      const toast = byId("session-ended").content.cloneNode(true);
-      const link = toast.querySelector("a");
-      link.setAttribute("href", link.getAttribute("href") + "&" + new URLSearchParams({ next: location.pathname + location.search }));
-      toasts.append(toast);
-    });
+    source.addEventListener("session-ended", over);
     source.addEventListener("error", () => {
       if (ended) return;
       say("off", "Not live: trying again");

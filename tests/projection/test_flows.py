@@ -10,6 +10,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import asyncpg
+import numpy as np
 import pytest
 
 from stock_worker.core.model import MovementType
@@ -26,6 +27,7 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 FIRST = date(2026, 3, 24)
 """Of eight days about a change of the clocks."""
 LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
+UNTRACKED = "SELECT item_id FROM stock.products WHERE site_id = $1 AND NOT track_inventory"
 
 
 @pytest.fixture
@@ -49,13 +51,14 @@ async def reading(database: str, site: str = SITE) -> AsyncIterator[asyncpg.Conn
 
 async def ask(flows: Flows, database: str, start: date, end: date, site: str = SITE) -> Sums:
     async with reading(database, site) as connection:
-        return await flows.read(connection, site, await period_of(connection, site, start, end))
+        rows = await connection.fetch(UNTRACKED, site)
+        left_out = np.array([row["item_id"] for row in rows], np.int64)
+        return await flows.read(connection, site, await period_of(connection, site, start, end), left_out)
 
 
 async def wanted(books: Books, start: datetime, end: datetime, zone: str, site: str = SITE) -> Sums:
     """Sum up the ledger row by row."""
-    untracked = "SELECT item_id FROM stock.products WHERE NOT track_inventory"
-    left_out = {row["item_id"] for row in await books.connection.fetch(untracked)}
+    left_out = {row["item_id"] for row in await books.connection.fetch(UNTRACKED, site)}
     return summed(
         (
             Moved(

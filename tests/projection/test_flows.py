@@ -219,6 +219,23 @@ async def test_what_is_remembered_fits(database: str, books: Books, most_bytes: 
     assert len(flows._sites) == (2 if most_bytes == 10**6 else 1 if most_bytes else 0)
 
 
+async def test_a_report_is_cold_until_most_of_its_days_are_remembered(database: str, books: Books) -> None:
+    """Days before the first movement and after the last are none that would be read."""
+    midnight = datetime.combine(FIRST, datetime.min.time(), UTC)
+    for number in range(20):
+        await books.restock(1, 1, midnight + number * DAY)
+    flows = Flows()
+    assert flows.is_cold(SITE, FIRST, FIRST + DAY), "nobody knows on which days something moved"
+    await ask(flows, database, FIRST + 13 * DAY, FIRST + 20 * DAY)
+    assert [flows.is_cold(SITE, FIRST + first * DAY, FIRST + 99 * DAY) for first in (-9, 0, 5, 6, 13)] == [
+        *(True, True, True),
+        *(False, False),
+    ]
+    await ask(flows, database, FIRST, FIRST + 20 * DAY)
+    assert not flows.is_cold(SITE, date.min, date.max)
+    assert flows.is_cold(OTHER, date.min, date.max)
+
+
 async def test_a_site_of_which_nothing_is_there_is_empty(database: str) -> None:
     for first, last in ((date.min, date.max), (datetime(2, 1, 1, 1, tzinfo=UTC), datetime(9998, 1, 1, tzinfo=UTC))):
         assert await ask(Flows(), database, first, last) == Sums({}, {}, [])

@@ -100,8 +100,13 @@ def _valuation_then(source: random.Random, world: World) -> Asked:
 
 
 def _movements_report(source: random.Random, world: World) -> Asked:
-    last = world.now.date()
-    return _anywhere(f"/reports/movements?from={last - timedelta(days=DAYS)}&to={last}", source, world)
+    return _anywhere(quarter(world.now), source, world)
+
+
+def quarter(now: datetime) -> str:
+    """Give the path of a report of the days before that of a moment."""
+    last = now.date()
+    return f"/reports/movements?from={last - timedelta(days=DAYS)}&to={last}"
 
 
 def _order(source: random.Random, world: World) -> Asked:
@@ -116,6 +121,7 @@ def _reference(source: random.Random, world: World) -> Asked:
 
 LIST: Final = "list by name"
 SUMMARY: Final = "report: summary"
+QUARTER: Final = "report: movements of 90 days"
 KINDS: Final = (
     Kind("item", 50, 8, partial(_item, "")),
     Kind("availability of 100", 50, 6, _availability),
@@ -133,7 +139,7 @@ KINDS: Final = (
     Kind("explain", 50, 2, partial(_item, "/explain")),
     Kind(SUMMARY, 300, 2, partial(_anywhere, "/reports/inventory")),
     Kind("report: valuation", 300, 2, partial(_anywhere, "/reports/valuation")),
-    Kind("report: movements of 90 days", 300, 2, _movements_report),
+    Kind(QUARTER, 300, 2, _movements_report),
     Kind("report: reorder", 300, 2, partial(_anywhere, "/reports/reorder")),
 )
 SELDOM: Final = Kind("report: valuation as of", 10_000, 0, _valuation_then)

@@ -1,19 +1,22 @@
 """People read and steer while orders flow. Law: requests fall due at a fixed rate, whatever the API does.
 
 Eight connections ask for everything that contract section 7 has, over all sites, while a worker applies orders; the API
-and the worker are processes of their own. The first request of each site at each process is told apart, before the
-load. Then adjustments go in over HTTP: as fast as they are answered, and after that at a fixed rate.
+and the worker are processes of their own. The first requests of each site at each process are told apart, before the
+load, which is then that of a server in service. Then adjustments go in over HTTP: as fast as they are answered, and
+after that at a fixed rate.
 """
 
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from benchmarks.asking import (
     KINDS,
     LIST,
+    QUARTER,
     SELDOM,
     SUMMARY,
     Kind,
@@ -22,6 +25,7 @@ from benchmarks.asking import (
     at_site,
     mixed,
     orders_of,
+    quarter,
     site_of_order,
 )
 from benchmarks.client import Answered, Asked
@@ -123,10 +127,10 @@ async def reads(ground: Ground, meter: Meter, sites: Sites, span: Span, say: Cal
     return Reads(sites, loads, writes)
 
 
-async def _first_requests(served: Served, meter: Meter, sites: Sites) -> list[Told]:
+async def _first_requests(served: Served, meter: Meter, sites: Sites, now: datetime) -> list[Told]:
     """Ask each site once on every connection, one site after the other: each process meets each site."""
     done = []
-    for name, path in ((LIST, "/items"), (SUMMARY, "/reports/inventory")):
+    for name, path in ((LIST, "/items"), (SUMMARY, "/reports/inventory"), (QUARTER, quarter(now))):
         slowest = []
         for site in range(sites.sites):
             answers, _ = await served.ask(meter, [Asked(at_site(site, path))] * READERS, READERS)
@@ -140,7 +144,7 @@ async def _load(place: Place, meter: Meter, served: Served, world: World, second
     tag, warm = f"{place.prefix}", int(ORDERS_PER_S * _WARM_S)
     async with Clock(place, tag, orders_of(sites, tag), warm + int(ORDERS_PER_S * seconds)) as clock:
         await clock.first_answer(served.worker)
-        first = await _first_requests(served, meter, sites)
+        first = await _first_requests(served, meter, sites, world.now)
         await clock.offer(ORDERS_PER_S, served.worker, until=warm)
         known = [(site_of_order(sites, number), f"{tag}{number:09d}") for number in range(clock.answered)]
         requests = mixed(world._replace(orders=known), seconds)

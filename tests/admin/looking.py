@@ -32,7 +32,7 @@ class Element:
 
 
 class Elements(HTMLParser):
-    """Every element of a page, each with the text within it."""
+    """Every element of a page, each with the text within it; what stands in a template is not shown, and left out."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -40,22 +40,29 @@ class Elements(HTMLParser):
         self._open: list[Element] = []
         self.feed(text)
 
+    @property
+    def _is_shown(self) -> bool:
+        return not any(element.tag == "template" for element in self._open)
+
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         element = Element(tag, {name: value or "" for name, value in attrs})
-        self.found.append(element)
+        if self._is_shown:
+            self.found.append(element)
         if tag not in VOID:
             self._open.append(element)
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.found.append(Element(tag, {name: value or "" for name, value in attrs}))
+        if self._is_shown:
+            self.found.append(Element(tag, {name: value or "" for name, value in attrs}))
 
     def handle_endtag(self, tag: str) -> None:
         while self._open and self._open.pop().tag != tag:
             pass
 
     def handle_data(self, data: str) -> None:
-        for element in self._open:
-            element.texts.append(data)
+        if self._is_shown:
+            for element in self._open:
+                element.texts.append(data)
 
 
 @dataclass

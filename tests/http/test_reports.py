@@ -17,6 +17,8 @@ from stock_worker.http.app import BASE, create_app
 from stock_worker.http.backend import READERS
 from stock_worker.http.routes import reports
 from stock_worker.http.spreadsheet import cell
+from stock_worker.store.engine import connect
+from tests.flow.running import until
 from tests.http.booking import NOON, Books, place, variant
 from tests.http.running import OTHER, SITE, Api, product, token
 
@@ -148,6 +150,29 @@ async def test_rule_12_valuation_now_and_at_random_moments(api: Api, books: Book
         assert rows == wanted["categories"], moment
         seen |= {name for name in sums if told[name]}
     assert seen == set(sums), "each kind of unit occurred"
+
+
+async def test_what_takes_seconds_waits_in_line_and_keeps_no_connection(api: Api, books: Books, database: str) -> None:
+    await books.restock(1, 5)
+    locking = await connect(database, None)
+
+    async def stuck() -> int:
+        return await locking.fetchval(
+            "SELECT count(*) FROM pg_locks WHERE relation = 'stock.movements'::regclass AND NOT granted"
+        )
+
+    async with locking.transaction():
+        await locking.execute("LOCK TABLE stock.movements")  # what takes seconds reads the ledger, and an item does not
+        asked = [asyncio.create_task(report(api, "valuation", as_of=NOON.isoformat())) for _ in range(READERS)]
+        asked.append(asyncio.create_task(report(api, "movements")))
+        await until(stuck)
+        async with asyncio.timeout(5):
+            item = await api.get(f"/items/{product(1)}")
+        assert (item.json()["quantity"], await stuck()) == (5, 1)
+    await locking.close()
+    *valuations, moved = await asyncio.gather(*asked)
+    assert [told["total_units"] for told in valuations] == [5] * READERS
+    assert moved["movements_by_type"]["restock"] == {"count": 1, "total_quantity": 5}
 
 
 async def test_valuation_names_categories_and_the_currency(api: Api, books: Books) -> None:

@@ -10,6 +10,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import asyncpg
+import numpy as np
 import pytest
 
 from stock_worker.core.model import MovementType
@@ -26,6 +27,7 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 FIRST = date(2026, 3, 24)
 """Of eight days about a change of the clocks."""
 LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
+UNTRACKED = "SELECT item_id FROM stock.products WHERE site_id = $1 AND NOT track_inventory"
 
 
 @pytest.fixture
@@ -49,13 +51,14 @@ async def reading(database: str, site: str = SITE) -> AsyncIterator[asyncpg.Conn
 
 async def ask(flows: Flows, database: str, start: date, end: date, site: str = SITE) -> Sums:
     async with reading(database, site) as connection:
-        return await flows.read(connection, site, await period_of(connection, site, start, end))
+        rows = await connection.fetch(UNTRACKED, site)
+        left_out = np.array([row["item_id"] for row in rows], np.int64)
+        return await flows.read(connection, site, await period_of(connection, site, start, end), left_out)
 
 
 async def wanted(books: Books, start: datetime, end: datetime, zone: str, site: str = SITE) -> Sums:
     """Sum up the ledger row by row."""
-    untracked = "SELECT item_id FROM stock.products WHERE NOT track_inventory"
-    left_out = {row["item_id"] for row in await books.connection.fetch(untracked)}
+    left_out = {row["item_id"] for row in await books.connection.fetch(UNTRACKED, site)}
     return summed(
         (
             Moved(
@@ -214,6 +217,23 @@ async def test_what_is_remembered_fits(database: str, books: Books, most_bytes: 
         assert sums == await wanted(books, midnight, midnight + 20 * DAY, "UTC", site)
         assert flows.nbytes <= most_bytes
     assert len(flows._sites) == (2 if most_bytes == 10**6 else 1 if most_bytes else 0)
+
+
+async def test_a_report_is_cold_until_most_of_its_days_are_remembered(database: str, books: Books) -> None:
+    """Days before the first movement and after the last are none that would be read."""
+    midnight = datetime.combine(FIRST, datetime.min.time(), UTC)
+    for number in range(20):
+        await books.restock(1, 1, midnight + number * DAY)
+    flows = Flows()
+    assert flows.is_cold(SITE, FIRST, FIRST + DAY), "nobody knows on which days something moved"
+    await ask(flows, database, FIRST + 13 * DAY, FIRST + 20 * DAY)
+    assert [flows.is_cold(SITE, FIRST + first * DAY, FIRST + 99 * DAY) for first in (-9, 0, 5, 6, 13)] == [
+        *(True, True, True),
+        *(False, False),
+    ]
+    await ask(flows, database, FIRST, FIRST + 20 * DAY)
+    assert not flows.is_cold(SITE, date.min, date.max)
+    assert flows.is_cold(OTHER, date.min, date.max)
 
 
 async def test_a_site_of_which_nothing_is_there_is_empty(database: str) -> None:

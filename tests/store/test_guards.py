@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
-from stock_worker.store.engine import Role, connect
+from stock_worker.store.engine import Role, connect, open_pool
 from stock_worker.store.roles import RolesNeeded, ensure_roles
 from tests.store.rows import ID, MOVED, NOON, OTHER_SITE, OTHERS, PLACE, PRODUCT, ROWS, SITE, SITED, insert, insert_all
 
@@ -506,6 +506,13 @@ async def test_a_connection_means_the_same_whatever_the_database_says(database: 
     worker = await connect(database, "stock_worker", application_name="stock-worker test")
     assert await worker.fetchval("SELECT current_setting($1)", setting) == value
     await worker.close()
+
+
+async def test_no_statement_of_a_pool_takes_more_than_one_core(database: str) -> None:
+    name = urlsplit(database).path.removeprefix("/")
+    await tell(database, f'ALTER DATABASE "{name}" SET max_parallel_workers_per_gather = 8')
+    async with open_pool(database, "stock_api", most=1, timeout_s=15.0, name="tests") as pool:
+        assert await pool.fetchval("SHOW max_parallel_workers_per_gather") == "0"
 
 
 async def test_a_login_that_was_not_granted_the_role_cannot_connect_as_it(filled: str) -> None:

@@ -1,7 +1,9 @@
 """What the routes stand on: readers, held sites, the writer, tokens. Law: a reader sees the sites it is told.
 
 Each read is one transaction on one snapshot, as `stock_api`, with the sites of the token in `stock.sites`: a statement
-that forgets its site finds nothing of another's. What an operator or an admin changes goes by the worker's role.
+that forgets its site finds nothing of another's. What takes seconds goes one after the other, so that the other
+connections and cores are there for what takes milliseconds. What an operator or an admin changes goes by the worker's
+role.
 Source: contract section 7, last point.
 """
 
@@ -60,6 +62,7 @@ class Backend:
         self.stream = Hub(settings)
         self.flows = Flows()
         self.sites = Sites(self.reading, metrics, recorded_back=recorded_back)
+        self._at_length = asyncio.Lock()
         self._readers: Pool | None = None
         self._steerers: Pool | None = None
 
@@ -87,6 +90,16 @@ class Backend:
                 async with connection.transaction(isolation="repeatable_read", readonly=True):
                     await connection.execute("SELECT set_config('stock.sites', $1, true)", ",".join(sites))
                     yield cast("Connection", connection)
+
+    @asynccontextmanager
+    async def at_length(self) -> AsyncIterator[None]:
+        """Do what keeps a connection and a core for seconds: one at a time. Who waits here keeps no connection yet."""
+        async with asyncio.timeout(_TURN_MAX_S):
+            await self._at_length.acquire()
+        try:
+            yield
+        finally:
+            self._at_length.release()
 
     async def steer(self, work: Callable[["Connection"], Awaitable[T | Refused]]) -> T:
         """Change what people steer, as the worker. Raises Problem where it is refused."""

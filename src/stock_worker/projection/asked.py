@@ -46,6 +46,11 @@ class ListItems:
         return Listed(int(fits.sum()), ids, sums.summary(columns) if self.summary else {})
 
 
+async def find_untracked(_connection: "Connection", columns: Columns, _site_id: str) -> Ints:
+    """Give the ids of the items that are not tracked: they do not count in what moved."""
+    return columns.item_id[~columns.tracked]
+
+
 async def value(connection: "Connection", columns: Columns, site_id: str) -> dict[str, Any]:
     """Value the stock of a site now."""
     return await reports.valued(connection, site_id, sums.by_category(columns))

@@ -36,21 +36,25 @@ def due(
     held_to = _held_to(columns, points)
     reorderable = columns.seen & columns.tracked & ~columns.archived
     rows = np.flatnonzero(reorderable & (held_to != _NONE) & (columns.available <= held_to))
-    order = name_places(columns)
-    lines = [
-        (place, "", Due(item_id, None, point))
-        for place, item_id, point in zip(
-            order[rows].tolist(), columns.item_id[rows].tolist(), held_to[rows].tolist(), strict=True
-        )
-    ]
     at = columns.rows_of(np.array([place.item_id for place in places], np.int64))
-    for row, place in zip(at.tolist(), places, strict=True):
-        if reorderable[row]:
-            found = Due(place.item_id, place.location_id, place.reorder_point)
-            lines.append((int(order[row]), place.code, found))
-    lines.sort(key=lambda line: (line[0], line[2].location_id is not None, line[1]))
+    known = np.flatnonzero(at >= 0)
+    there = known[reorderable[at[known]]]
+    # Places of an item stand behind it, by their code: so codes are numbers here, and the item's own is before them.
+    codes = {code: number for number, code in enumerate(sorted({place.code for place in places}), start=1)}
+    all_rows = np.concatenate([rows, at[there]])
+    own = np.zeros(len(rows), np.int64)
+    of_places = np.array([codes[places[number].code] for number in there.tolist()], np.int64)
+    order = np.lexsort((np.concatenate([own, of_places]), name_places(columns)[all_rows]))
     end = None if part.limit is None else part.offset + part.limit
-    return len(lines), [line[2] for line in lines[part.offset : end]]
+    found = []
+    for number in order[part.offset : end].tolist():
+        row = int(all_rows[number])
+        if number < len(rows):
+            found.append(Due(int(columns.item_id[row]), None, int(held_to[row])))
+        else:
+            place = places[int(there[number - len(rows)])]
+            found.append(Due(place.item_id, place.location_id, place.reorder_point))
+    return len(all_rows), found
 
 
 def _held_to(columns: Columns, points: Mapping[bytes | None, int]) -> Ints:

@@ -12,7 +12,7 @@ Source: contract section 7 (reports), case H5.
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from itertools import count
@@ -23,7 +23,6 @@ import numpy as np
 from stock_worker.core.model import MovementType
 from stock_worker.core.policy import zone_of
 from stock_worker.projection.days import Adding, Block, Ints, Items, Part, Sums, fold, item_ids_of, read_rows
-from stock_worker.projection.refresh import ids_of
 from stock_worker.store.reads.reports import Period, midnight
 from stock_worker.store.sql import statements
 
@@ -53,8 +52,6 @@ _ROWS_AT_ONCE: Final = 100_000
 """Rows that are added up before others get their turn: some milliseconds."""
 
 Blocks = tuple[tuple[MovementType, Block], ...]
-Untracked = Callable[["Connection", str], Awaitable[Ints]]
-"""Asks for the items of a site that are not tracked, as the connection's snapshot has them."""
 
 
 class Span(NamedTuple):
@@ -103,6 +100,7 @@ class _Site:
     days: OrderedDict[date, _Day] = field(default_factory=OrderedDict)  # what was told last stands last
     readings: Iterator[int] = field(default_factory=count)
     loading: asyncio.Lock = field(default_factory=asyncio.Lock)
+    standing: _Standing | None = None  # as the last report had it
     added_up: tuple[Hashable, Adding] | None = None  # what the last report had of days that are over, and of what
 
     @property
@@ -111,19 +109,11 @@ class _Site:
         return self.items.nbytes + sums + sum(day.nbytes for day in self.days.values())
 
 
-async def read_untracked(connection: "Connection", site_id: str) -> Ints:
-    """Ask the catalog."""
-    return ids_of(await connection.fetchval(SQL["untracked"], site_id))
-
-
 class Flows:
-    """What a process remembers of what moved, up to `most_bytes`; the site that was asked for least lately goes first.
+    """What a process remembers of what moved, up to `most_bytes`; the site asked for least lately goes first."""
 
-    `untracked` says which items do not count.
-    """
-
-    def __init__(self, untracked: Untracked = read_untracked, *, most_bytes: int = MOST_BYTES) -> None:
-        self._untracked, self._most_bytes = untracked, most_bytes
+    def __init__(self, *, most_bytes: int = MOST_BYTES) -> None:
+        self._most_bytes = most_bytes
         self._sites: OrderedDict[str, _Site] = OrderedDict()
 
     @property
@@ -131,8 +121,16 @@ class Flows:
         """The memory that is taken."""
         return sum(site.nbytes for site in self._sites.values())
 
-    async def read(self, connection: "Connection", site_id: str, period: Period) -> Sums:
-        """Sum up what moved in a period, as the connection's snapshot has it; only items that are tracked in it count.
+    def is_cold(self, site_id: str, first: date, last: date) -> bool:
+        """Whether so many of these days would have to be read that it takes a second and not a moment."""
+        site = self._sites.get(site_id)
+        if site is None or site.standing is None:
+            return True
+        days = _moved_in(Days(first, last), site.standing)
+        return sum(day not in site.days for day in days.each()) > _AT_ONCE
+
+    async def read(self, connection: "Connection", site_id: str, period: Period, left_out: Ints) -> Sums:
+        """Sum up what moved in a period, as the connection's snapshot has it, but for the items that are `left_out`.
 
         Raises what asyncpg raises, and OverflowError where sums do not fit into 64 bits. What was read until then stays
         remembered.
@@ -142,7 +140,7 @@ class Flows:
         standing = _Standing(*row)
         site = self._sites.setdefault(site_id, _Site())
         self._sites.move_to_end(site_id)
-        left_out = await self._untracked(connection, site_id)
+        site.standing = standing
         sums, parts = Adding(site.items, left_out), list[Part]()
         for piece in pieces(period, standing):
             if isinstance(piece, Span):
@@ -179,7 +177,7 @@ def pieces(period: Period, standing: _Standing) -> list[Days | Span]:
     if standing.first_day is None or standing.last_day is None:
         return []
     if period.days is not None:
-        days = Days(max(period.days[0], standing.first_day), min(period.days[1], standing.last_day + _DAY))
+        days = _moved_in(Days(*period.days), standing)
         return [days] if days.first < days.last else []
     if standing.first_at is None or standing.last_at is None:
         return []
@@ -196,6 +194,13 @@ def pieces(period: Period, standing: _Standing) -> list[Days | Span]:
         return [Span(start, end)]
     around = Span(start, midnight(first, zone)), Span(midnight(last, zone), end)
     return [Days(first, last), *(span for span in around if span.start < span.end)]
+
+
+def _moved_in(days: Days, standing: _Standing) -> Days:
+    """Give those of these days from the first to the last on which anything moved."""
+    if standing.first_day is None or standing.last_day is None:
+        return Days(days.first, days.first)
+    return Days(max(days.first, standing.first_day), min(days.last, standing.last_day + _DAY))
 
 
 def runs(days: Sequence[date]) -> list[Days]:

@@ -3,7 +3,7 @@
 Pure. Source: contract section 7 (`…/reports/inventory`, `…/reports/valuation`), rule 12, case H5.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any, Final
 
@@ -13,6 +13,10 @@ from stock_worker.projection.columns import LEVELS, PER_UNIT, Codes, Columns, Fl
 
 _HALF: Final = 32  # bits: sums of either half of fewer than 2**31 numbers fit
 _LOW: Final = (1 << _HALF) - 1
+_FLOAT_EXACT: Final = 1 << 53  # up to here a float64 has every whole number
+_LIMB: Final = 22  # bits: sums of parts of so many, of fewer than 2**31 numbers, are exact as floats
+_LOW_LIMB: Final = (1 << _LIMB) - 1
+_LIMBS: Final = 3  # that make 64 bits
 _COUNTS: Final = ("in_stock_count", "low_stock_count", "critical_stock_count", "out_of_stock_count")  # as LEVELS
 
 
@@ -22,11 +26,16 @@ def exact_sum(values: Ints) -> int:
 
 
 def exact_sums(values: Ints, groups: Codes, count: int) -> list[int]:
-    """Add up by group."""
-    high, low = np.zeros(count, np.int64), np.zeros(count, np.int64)
-    np.add.at(high, groups, values >> _HALF)
-    np.add.at(low, groups, values & _LOW)
-    return [(int(upper) << _HALF) + int(lower) for upper, lower in zip(high.tolist(), low.tolist(), strict=True)]
+    """Add up by group, as floats that are exact, which takes a fifth of the time: limb by limb where sums are large."""
+    if not len(values) or max(int(values.max()), -int(values.min())) * len(values) < _FLOAT_EXACT:
+        return [int(total) for total in np.bincount(groups, values, count).tolist()]
+    totals, rest = [0] * count, values
+    for limb in range(_LIMBS):
+        part = rest & _LOW_LIMB if limb < _LIMBS - 1 else rest  # the last one has the sign
+        sums = np.bincount(groups, part, count).tolist()
+        totals = [total + (int(of_part) << limb * _LIMB) for total, of_part in zip(totals, sums, strict=True)]
+        rest = rest >> _LIMB
+    return totals
 
 
 def summary(columns: Columns) -> dict[str, Any]:
@@ -67,7 +76,7 @@ def by_category(columns: Columns) -> list[dict[str, Any]]:
         for row, exact in odd.items():
             if chosen[row]:
                 totals[int(groups[columns.category[row]])] += exact
-    names = _names(columns, groups[columns.category[chosen]], columns.category[chosen])
+    names = _names(columns, groups, np.flatnonzero(np.bincount(columns.category[chosen])).tolist())
     rows = [
         {"category_id": keys[each][0], "category_name": name, "value": value[each], "price_value": price_value[each]}
         | {figure: totals[each] for figure, totals in sums.items()}
@@ -86,12 +95,11 @@ def _groups(columns: Columns) -> tuple[Codes, list[tuple[str | None, str | None]
     return np.array(groups, np.int32), list(keys)
 
 
-def _names(columns: Columns, group: Codes, category: Codes) -> dict[int, str | None]:
-    """Give the name of each group that has an item: the first of its categories' names."""
+def _names(columns: Columns, groups: Codes, there: Iterable[int]) -> dict[int, str | None]:
+    """Give the name of each group that has an item: the first of its categories' names. `there` are their codes."""
     names: dict[int, list[str]] = {}
-    there = np.unique(category, return_index=True)[1]
-    for each, code in zip(group[there].tolist(), category[there].tolist(), strict=True):
-        found = names.setdefault(each, [])
+    for code in there:
+        found = names.setdefault(int(groups[code]), [])
         name = columns.categories[code][1]
         if name is not None:
             found.append(name)

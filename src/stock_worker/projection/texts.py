@@ -29,7 +29,7 @@ class Texts:
         self._placed = 0
         self._moved: set[int] = set()
         self._lengths: list[int] = []  # of the texts alone
-        self._joined: tuple[str, Rows, Rows] | None = None  # one after the other; where each begins and ends
+        self._joined: tuple[str, Rows] | None = None  # all without keys, apart by _END; where each begins
 
     def put(self, rows: Iterable[int], texts: Iterable[str | None], keys: Iterable[bytes]) -> None:
         """Take the texts of these rows; a row that is new comes behind the last one."""
@@ -49,22 +49,19 @@ class Texts:
     def holds(self, part: str) -> Rows:
         """Give the rows whose text has this part, in any case; some may come more than once.
 
-        One text of 7 MB is searched in half the time that 100,000 take.
+        The part has no NUL. One text of megabytes is searched in half the time that 100,000 take.
         """
         wanted = part.lower()
         if self._joined is None:
-            lengths = np.fromiter(map(len, self._texts), np.int64, len(self._texts))
-            begins = np.cumsum(lengths) - lengths
-            self._joined = "".join(self._texts), begins, begins + np.array(self._lengths, np.int64)
-        joined, begins, ends = self._joined
+            lengths = np.array(self._lengths, np.int64)
+            plain = [text[:length] for text, length in zip(self._texts, self._lengths, strict=True)]
+            self._joined = _END.join(plain), np.cumsum(lengths + len(_END)) - lengths - len(_END)
+        joined, begins = self._joined
         places, place = [], joined.find(wanted)
         while place >= 0:
             places.append(place)
             place = joined.find(wanted, place + 1)
-        at = np.array(places, np.int64)
-        rows = np.searchsorted(begins, at, "right") - 1
-        # A part may be found where a key is, whose bytes are no text.
-        return rows[at + len(wanted) <= ends[rows]]
+        return np.searchsorted(begins, np.array(places, np.int64), "right") - 1
 
     def ascending(self) -> Rows:
         """Give the rows that have a text, in order."""

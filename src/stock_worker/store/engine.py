@@ -96,6 +96,8 @@ async def open_pool(database_url: str, role: Role, *, most: int, timeout_s: floa
             "application_name": name,
             "statement_timeout": str(round(timeout_s * 1000)),
             "lock_timeout": str(round(timeout_s * 1000)),
+            # One long statement among many short ones would else take every core that there is.
+            "max_parallel_workers_per_gather": "0",
         },
     ) as pool:
         yield pool

@@ -5,6 +5,7 @@ Source: contract section 7.
 """
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import nullcontext
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -32,7 +33,7 @@ from stock_worker.http.shapes_reports import (
     StockMovementReport,
     StockValuation,
 )
-from stock_worker.projection.asked import FindDue, ListItems, value
+from stock_worker.projection.asked import FindDue, ListItems, find_untracked, value
 from stock_worker.projection.days import Flow, Total
 from stock_worker.store.reads import items as reads
 from stock_worker.store.reads import reports
@@ -115,7 +116,7 @@ async def report_valuation(
         async with books.sites.asking(access.sites, access.site_id, value) as (_, document):
             pass
     else:
-        async with books.reading(access.sites) as connection:
+        async with books.at_length(), books.reading(access.sites) as connection:
             document = await reports.value_at(connection, access.site_id, asked.as_of)
     if spreadsheet.is_wanted(request, asked.format):
         return await _file("valuation", CategoryValue, _once(document["by_category"]))
@@ -127,9 +128,11 @@ async def report_movements(
     request: Request, books: Books, access: Reader, asked: Annotated[MovementsAsked, Query()]
 ) -> object:
     """Report what moved from a day or moment up to before another; as CSV only the days."""
-    async with books.reading(access.sites) as connection:
+    is_cold = books.flows.is_cold(access.site_id, _day_of(asked.from_), _day_of(asked.to))
+    asking = books.sites.asking(access.sites, access.site_id, find_untracked)
+    async with books.at_length() if is_cold else nullcontext(), asking as (connection, untracked):
         period = await _period(connection, access.site_id, asked.from_, asked.to)
-        sums = await books.flows.read(connection, access.site_id, period)
+        sums = await books.flows.read(connection, access.site_id, period, untracked)
         names = await reports.read_names(connection, access.site_id, [product_id for product_id, _ in sums.top])
     days = [_day_told(day, flow) for day, flow in sums.by_day.items()]
     if spreadsheet.is_wanted(request, asked.format):
@@ -251,6 +254,10 @@ def _reorder_line(state: State, due: reports.Due, place: Mapping[str, Any] | Non
 def _day_told(day: date, flow: Flow) -> Row:
     told = {"date": day, "in_quantity": flow.units_in, "out_quantity": flow.units_out}
     return told | {"net_change": flow.units_in - flow.units_out}
+
+
+def _day_of(bound: date | datetime) -> date:
+    return bound.date() if isinstance(bound, datetime) else bound
 
 
 async def _period(

@@ -33,7 +33,3 @@ GROUP BY 1, 2;
 -- Of which product items are. Index: items_pkey.
 SELECT string_agg(int8send(item_id) || uuid_send(product_id), ''::bytea)
 FROM stock.items WHERE site_id = $1 AND item_id = ANY($2::bigint[]);
-
--- name: untracked
--- The items of a site that are not tracked now. Index: products_by_change.
-SELECT string_agg(int8send(item_id), ''::bytea) FROM stock.products WHERE site_id = $1 AND NOT track_inventory;

@@ -1,9 +1,10 @@
 -- What a site's stock comes to (store/reads/reports.py). Tracked items only.
 
 -- name: valuation_at
--- Units, cost and price by category, as the ledger had them at $2; prices are today's. An item that moved since is
--- looked up by halving, as an item's time never goes back. Indexes: items_key_is_unique_null_equals_null,
--- movements_pkey, products_pkey.
+-- Units, cost and price by category, as the ledger had them at $2; prices are today's. Of an item that moved since, its
+-- versions are halved, as its time never goes back, until a few are left, of which the newest is read backwards: one
+-- descent of the index finds these, where halving would go down for each. Indexes:
+-- items_key_is_unique_null_equals_null, movements_pkey, products_pkey.
 WITH RECURSIVE search(item_id, low, high) AS (
   SELECT item_id, 0::bigint, version FROM stock.items WHERE site_id = $1 AND last_movement_at > $2::timestamptz
   UNION ALL
@@ -14,7 +15,7 @@ WITH RECURSIVE search(item_id, low, high) AS (
     SELECT version, recorded_at FROM stock.movements
     WHERE item_id = s.item_id AND version = (s.low + s.high + 1) / 2 LIMIT 1 -- by its key, however many are sought
   ) m
-  WHERE s.low < s.high
+  WHERE s.high - s.low > 4
 ), figures AS (
   SELECT item_id, on_hand, costed_quantity, average_cost FROM stock.items
   WHERE site_id = $1 AND version > 0 AND last_movement_at <= $2
@@ -23,9 +24,10 @@ WITH RECURSIVE search(item_id, low, high) AS (
   FROM search s
   CROSS JOIN LATERAL (
     SELECT item_id, on_hand, costed_quantity, average_cost FROM stock.movements
-    WHERE item_id = s.item_id AND version = s.low LIMIT 1
+    WHERE item_id = s.item_id AND version BETWEEN s.low AND s.high AND recorded_at <= $2
+    ORDER BY version DESC LIMIT 1
   ) m
-  WHERE s.low = s.high
+  WHERE s.high - s.low <= 4
 ), parts AS (
   SELECT p.category_id, p.category_name, p.cost_price, p.unit_price, greatest(f.on_hand, 0) AS units,
     greatest(-f.on_hand, 0) AS negative, greatest(f.on_hand, 0) - f.costed_quantity AS uncosted,

@@ -32,7 +32,10 @@ class Element:
 
 
 class Elements(HTMLParser):
-    """Every element of a page, each with the text within it; what stands in a template is not shown, and left out."""
+    """Every element of a page, each with the text within it.
+
+    What a template with an id holds is kept for the script, and left out; one without brings rows, which need one.
+    """
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -42,7 +45,7 @@ class Elements(HTMLParser):
 
     @property
     def _is_shown(self) -> bool:
-        return not any(element.tag == "template" for element in self._open)
+        return not any(element.tag == "template" and "id" in element.attributes for element in self._open)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         element = Element(tag, {name: value or "" for name, value in attrs})

@@ -151,4 +151,4 @@ def _done(request: Request, here: Visit, row: Row, told: Written, *, is_undo: bo
 _FRESH: Final = dict.fromkeys(("quantity", "unit_cost", "location", "reason", "note", "version"), "") | {
     "kind": "restock"
 }
-UNANSWERED: Final = frozenset({"unavailable", "timed_out", "internal_error", "too_many_requests"})
+_UNANSWERED: Final = frozenset({"unavailable", "timed_out", "internal_error", "too_many_requests"})

@@ -314,4 +314,4 @@ async def test_without_script_a_transfer_is_a_page(api: Api, places: tuple[str, 
     sent = {"key": form.value("key"), "from": places[0], "to": places[1], "quantity": "2"}
     done = await browser.post(TRANSFER, sent, htmx=False)
     assert (done.status, len(done.every("html")), "Moved 2 of" in done.words) == (200, 1, True)
-    assert "Inventory Locations" in done.words
+    assert "Inventory Alerts Reports Orders Locations" in done.words

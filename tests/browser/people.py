@@ -54,12 +54,16 @@ async def sign_in(tab: Tab, bearer: str) -> None:
     )
 
 
-async def at_table(
-    open_tab: OpenTab, served: Served, role: str = "org_admin", path: str = HOME, **screen: object
-) -> Tab:
-    """Open a tab at the table, signed in."""
+async def arrived(open_tab: OpenTab, served: Served, role: str = "org_admin", **screen: object) -> Tab:
+    """Open a tab at somebody who is signed in and looks at nothing yet."""
     tab = await open_tab(served.url, **screen)
     await sign_in(tab, token(role))
+    return tab
+
+
+async def visit(open_tab: OpenTab, served: Served, path: str = HOME, role: str = "org_admin", **screen: object) -> Tab:
+    """Open a tab at a page, signed in; where none is named, at the table."""
+    tab = await arrived(open_tab, served, role, **screen)
     await tab.page.goto(path)
     return tab
 
@@ -104,7 +108,7 @@ async def adjusted(client: httpx.AsyncClient, number: int, quantity: int, key: s
     assert answer.status_code == 200, answer.text
 
 
-async def is_wide_as_the_screen(tab: Tab) -> bool:
+async def fits(tab: Tab) -> bool:
     """Whether nothing sticks out to the side."""
     return bool(await tab.page.evaluate("document.documentElement.scrollWidth <= innerWidth"))
 

@@ -10,8 +10,8 @@ from playwright.async_api import expect
 
 from stock_worker.settings import Settings
 from tests.browser.conftest import OpenTab
+from tests.browser.people import fits, focused, visit
 from tests.browser.tabs import PHONE, WIDE, Screen, Tab
-from tests.browser.visiting import fits, focused, visit
 from tests.flow.running import make_topics
 from tests.http.booking import Books, variant
 from tests.http.running import SITE, product

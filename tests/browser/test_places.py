@@ -14,10 +14,11 @@ from stock_worker.handle import Policy, handle_batch
 from stock_worker.settings import Settings
 from stock_worker.wire.decode import decode
 from tests.browser.conftest import OpenTab
-from tests.browser.tabs import PHONE, Tab
+from tests.browser.people import arrived, fits
+from tests.browser.tabs import PHONE
 from tests.flow.running import make_topics
 from tests.http.booking import Books
-from tests.http.running import SITE, product, token
+from tests.http.running import SITE, product
 from tests.http.served import Served
 
 MARKUP = "<script>document.title = 'run'</script><img src=x onerror=alert(1)>"
@@ -32,25 +33,12 @@ async def books(settings: Settings) -> AsyncIterator[Books]:
     await opened.connection.close()
 
 
-async def signed_in(open_tab: OpenTab, app: Served, role: str = "org_admin", **more: object) -> Tab:
-    """Open a tab at somebody with this role."""
-    tab = await open_tab(app.url, **more)
-    cookie = {"name": "stock_session", "value": token(role), "url": f"{app.url}/admin"}
-    await tab.page.context.add_cookies([cookie])  # type: ignore[list-item] # the library's own shape
-    return tab
-
-
-async def narrow(tab: Tab) -> bool:
-    """Whether nothing has to be scrolled for sideways."""
-    return bool(await tab.page.evaluate("document.documentElement.scrollWidth <= innerWidth"))
-
-
 async def test_places_are_made_put_in_order_and_stocked_by_keyboard(
     open_tab: OpenTab, app: Served, books: Books
 ) -> None:
     await books.announce(1, name=MARKUP, sku="M-1")
     await books.restock(1, 9)
-    tab = await signed_in(open_tab, app)
+    tab = await arrived(open_tab, app)
     page, keys = tab.page, tab.page.keyboard
     await page.goto(PLACES)
     for name in ("East", "West"):
@@ -100,20 +88,20 @@ async def test_places_are_made_put_in_order_and_stocked_by_keyboard(
 async def test_on_a_phone_in_the_dark_a_refusal_is_where_it_was_asked(
     open_tab: OpenTab, app: Served, books: Books
 ) -> None:
-    tab = await signed_in(open_tab, app, screen=PHONE, dark=True)
+    tab = await arrived(open_tab, app, screen=PHONE, dark=True)
     page = tab.page
     await page.goto(PLACES)
     await page.get_by_role("button", name="Edit Default").tap()
     await page.locator("#location-form").wait_for()
     assert await page.locator("#become-archived").count() == 0, "the default cannot be archived"
-    assert (await tab.violations(), await narrow(tab)) == ([], True)
+    assert (await tab.violations(), await fits(tab)) == ([], True)
     await page.get_by_label("Email").or_(page.get_by_text("Address and contact")).first.tap()
     await page.get_by_label("Email").fill("nobody@nowhere@")
     await page.locator("#location-form").evaluate("form => { form.noValidate = true; }")
     await page.get_by_role("button", name="Save").tap()
     await page.get_by_role("alert").get_by_text("Email is not of the form").wait_for()
     await tab.fault("422")
-    assert (await tab.violations(), await narrow(tab)) == ([], True)
+    assert (await tab.violations(), await fits(tab)) == ([], True)
 
 
 async def test_an_order_is_looked_up_by_keyboard_and_its_address_tells_it(
@@ -129,7 +117,7 @@ async def test_an_order_is_looked_up_by_keyboard_and_its_address_tells_it(
     )
     await books.book("order-fulfilled", {"order_id": "W", "lines": [{"line_id": "1", "quantity": 1}]}, now)
     for role, more in (("viewer", {}), ("org_admin", {"screen": PHONE, "dark": True})):
-        tab = await signed_in(open_tab, app, role, **more)
+        tab = await arrived(open_tab, app, role, **more)
         page = tab.page
         await page.goto(ORDERS)
         await page.locator("#search:focus").wait_for()
@@ -137,7 +125,7 @@ async def test_an_order_is_looked_up_by_keyboard_and_its_address_tells_it(
             await page.locator("#search").fill(order_id)
             await page.keyboard.press("Enter")
             await page.locator("#order", has_text=words).wait_for()
-            assert (await tab.violations(), await narrow(tab)) == ([], True)
+            assert (await tab.violations(), await fits(tab)) == ([], True)
         assert page.url.endswith("order=none")
         await page.go_back()
         await page.locator("#order td.name", has_text=MARKUP).wait_for()
@@ -162,7 +150,7 @@ async def test_a_dead_letter_is_looked_at_sent_again_or_discarded(
 ) -> None:
     await make_topics(settings.kafka_bootstrap, settings.topic_prefix)
     await letters(settings, books, "sent again", "discarded")
-    tab = await signed_in(open_tab, app)
+    tab = await arrived(open_tab, app)
     page, keys = tab.page, tab.page.keyboard
     await page.goto(LETTERS)
     assert await tab.violations() == []
@@ -183,17 +171,17 @@ async def test_a_dead_letter_is_looked_at_sent_again_or_discarded(
     assert await sent(settings) == ["sent again-replay-1"]
     assert await page.locator("#replay").count() == 0
 
-    phone = await signed_in(open_tab, app, screen=PHONE, dark=True)
+    phone = await arrived(open_tab, app, screen=PHONE, dark=True)
     page = phone.page
     await page.goto(LETTERS)
     await page.locator("#letters td.name a").first.tap()
     await page.locator("#discard").tap()
     await page.locator("[name=reason]:focus").wait_for()
-    assert (await phone.violations(), await narrow(phone)) == ([], True)
+    assert (await phone.violations(), await fits(phone)) == ([], True)
     await page.keyboard.type(MARKUP)
     await page.get_by_role("button", name="Discard for good").tap()
     await page.locator(".toast", has_text=MARKUP).wait_for()
-    assert (await phone.violations(), await narrow(phone)) == ([], True)
+    assert (await phone.violations(), await fits(phone)) == ([], True)
     await page.get_by_role("link", name="Dead letters").first.tap()
     await page.get_by_role("heading", name="Nothing waits").wait_for()
 

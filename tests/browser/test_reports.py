@@ -15,6 +15,7 @@ from playwright.async_api import Route, expect
 from stock_worker.settings import Settings
 from stock_worker.store.engine import connect
 from tests.browser.conftest import OpenTab
+from tests.browser.people import sign_in
 from tests.browser.tabs import PHONE, WIDE, Screen, Tab
 from tests.flow.running import until
 from tests.http.booking import Books
@@ -112,8 +113,7 @@ async def shop(app: Served, settings: Settings) -> Served:
 
 async def looking(tab: Tab, served: Served, query: str = "") -> None:
     """Look at the reports, as a viewer who is signed in."""
-    session = {"name": "stock_session", "value": token("viewer"), "url": f"{served.url}/admin/"}
-    await tab.page.context.add_cookies([session])  # type: ignore[list-item] # it takes less than its type says
+    await sign_in(tab, token("viewer"))
     await tab.page.goto(f"{REPORTS}?site={SITE}{query and '&' + query}")
 
 

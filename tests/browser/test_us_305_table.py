@@ -20,10 +20,9 @@ from tests.browser.people import (
     MARKUP,
     Thing,
     adjusted,
-    at_table,
+    fits,
     focused,
     is_live,
-    is_wide_as_the_screen,
     lay,
     rejoin,
     row,
@@ -31,6 +30,7 @@ from tests.browser.people import (
     sign_in,
     sku,
     tabbed_to,
+    visit,
 )
 from tests.browser.tabs import PHONE, Tab
 from tests.http.booking import Books
@@ -60,7 +60,7 @@ async def books(settings: Settings) -> AsyncIterator[Books]:
 @pytest.fixture
 async def table(open_tab: OpenTab, whole: Served, books: Books) -> Tab:
     """The table, before an org_admin."""
-    return await at_table(open_tab, whole)
+    return await visit(open_tab, whole)
 
 
 # ---------------------------------------------------------------- the story
@@ -232,7 +232,7 @@ PAGES: Final = {"sites": SITES, "a problem": f"{HOME}?site={OTHER}"}
 async def test_axe_finds_nothing_on_the_table_sites_and_a_problem(
     open_tab: OpenTab, whole: Served, books: Books, dark: bool
 ) -> None:
-    tab = await at_table(open_tab, whole, dark=dark)
+    tab = await visit(open_tab, whole, dark=dark)
     await row(tab, 1).get_by_role("checkbox").check()
     assert await tab.violations() == []
     for path in PAGES.values():
@@ -245,8 +245,8 @@ async def test_axe_finds_nothing_on_the_table_sites_and_a_problem(
 
 
 async def test_on_a_phone_each_item_is_a_card_that_fits(open_tab: OpenTab, whole: Served, books: Books) -> None:
-    tab = await at_table(open_tab, whole, screen=PHONE)
-    assert await is_wide_as_the_screen(tab)
+    tab = await visit(open_tab, whole, screen=PHONE)
+    assert await fits(tab)
     assert await tab.violations() == []
     for target in await row(tab, 5).get_by_role("button").all() + await row(tab, 5).locator(".pick label").all():
         box = await target.bounding_box()
@@ -261,7 +261,7 @@ async def test_markup_in_a_name_is_text(table: Tab) -> None:
 
 
 async def test_a_viewer_sees_nothing_that_changes_anything(open_tab: OpenTab, whole: Served, books: Books) -> None:
-    tab = await at_table(open_tab, whole, "viewer")
+    tab = await visit(open_tab, whole, role="viewer")
     await expect(row(tab, 1)).to_be_visible()
     await expect(tab.page.get_by_role("checkbox")).to_have_count(0)
     await expect(tab.page.locator("main").get_by_role("button")).to_have_count(0)

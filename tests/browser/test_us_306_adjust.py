@@ -13,14 +13,14 @@ from tests.browser.people import (
     MARKUP,
     Thing,
     adjusted,
-    at_table,
+    fits,
     focused,
     is_live,
-    is_wide_as_the_screen,
     lay,
     row,
     shows,
     tabbed_to,
+    visit,
 )
 from tests.browser.tabs import PHONE, Tab
 from tests.http.booking import Books
@@ -42,7 +42,7 @@ async def books(settings: Settings) -> AsyncIterator[Books]:
 @pytest.fixture
 async def table(open_tab: OpenTab, whole: Served, books: Books) -> Tab:
     """The table, before an org_admin."""
-    return await at_table(open_tab, whole)
+    return await visit(open_tab, whole)
 
 
 def dialog(tab: Tab) -> Locator:
@@ -143,7 +143,7 @@ async def test_what_is_refused_says_what_is_possible_and_that_is_booked(table: T
 async def test_two_who_adjust_one_item_both_see_the_end_and_what_they_preview_stays_true(
     open_tab: OpenTab, table: Tab, whole: Served, books: Books
 ) -> None:
-    other = await at_table(open_tab, whole)
+    other = await visit(open_tab, whole)
     await is_live(table)
     await is_live(other)
     mine = await opened(table, 6)
@@ -194,10 +194,10 @@ async def test_a_server_that_does_not_answer_is_told_and_the_same_try_again_book
 async def test_on_a_phone_the_dialog_fits_and_axe_finds_nothing(
     open_tab: OpenTab, whole: Served, books: Books, dark: bool
 ) -> None:
-    tab = await at_table(open_tab, whole, screen=PHONE, dark=dark)
+    tab = await visit(open_tab, whole, screen=PHONE, dark=dark)
     there = await opened(tab, 9)
     await expect(there.locator("h2")).to_have_text(f"Adjust {MARKUP}")
-    assert await is_wide_as_the_screen(tab)
+    assert await fits(tab)
     assert await tab.violations() == []
     box = await there.get_by_role("button", name="Book").bounding_box()
     assert box is not None

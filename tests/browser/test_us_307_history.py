@@ -12,7 +12,7 @@ from playwright.async_api import Locator, expect
 
 from stock_worker.settings import Settings
 from tests.browser.conftest import OpenTab
-from tests.browser.people import MARKUP, Thing, at_table, focused, is_wide_as_the_screen, lay, row
+from tests.browser.people import MARKUP, Thing, fits, focused, lay, row, visit
 from tests.browser.tabs import PHONE, Tab
 from tests.flow.running import make_topics
 from tests.http.booking import Books
@@ -43,7 +43,7 @@ async def books(settings: Settings) -> AsyncIterator[Books]:
 @pytest.fixture
 async def table(open_tab: OpenTab, app: Served, books: Books) -> Tab:
     """The table, before a viewer."""
-    return await at_table(open_tab, app, "viewer")
+    return await visit(open_tab, app, role="viewer")
 
 
 async def opened(tab: Tab) -> Locator:
@@ -106,11 +106,11 @@ async def test_it_shows_the_stock_at_a_moment_of_the_site(table: Tab) -> None:
 async def test_on_a_phone_the_drawer_fits_and_axe_finds_nothing(
     open_tab: OpenTab, app: Served, books: Books, dark: bool
 ) -> None:
-    tab = await at_table(open_tab, app, "viewer", screen=PHONE, dark=dark)
+    tab = await visit(open_tab, app, role="viewer", screen=PHONE, dark=dark)
     drawer = await opened(tab)
     await drawer.get_by_label("Stock at a moment").fill("2026-03-01T21:30")
     await expect(drawer.locator(".was")).to_be_visible()
-    assert await is_wide_as_the_screen(tab)
+    assert await fits(tab)
     assert await tab.violations() == []
 
 

@@ -9,8 +9,8 @@ from playwright.async_api import expect
 
 from stock_worker.settings import Settings
 from tests.browser.conftest import OpenTab
+from tests.browser.people import fits, visit
 from tests.browser.tabs import PHONE, Tab
-from tests.browser.visiting import fits, visit
 from tests.flow.running import make_topics
 from tests.http.booking import Books
 from tests.http.running import SITE, product

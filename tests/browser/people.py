@@ -1,5 +1,7 @@
 """Somebody at the inventory page: signed in, with the table open, or with no more than a keyboard."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
@@ -8,6 +10,7 @@ from playwright.async_api import Locator, expect
 
 from stock_worker.http.admin.session import BASE, COOKIE, HOME
 from stock_worker.http.app import BASE as API
+from stock_worker.settings import Settings
 from tests.browser.conftest import OpenTab
 from tests.browser.tabs import Tab
 from tests.http.booking import Books
@@ -31,6 +34,15 @@ async def lay(books: Books, things: dict[int, Thing]) -> None:
         await books.announce(number, now, name=thing.name, sku=sku(number), category_id="c", category_name="Things")
         if thing.quantity:
             await books.restock(number, thing.quantity, now, unit_cost="2.50")
+
+
+@asynccontextmanager
+async def shop_of(settings: Settings, things: dict[int, Thing]) -> AsyncIterator[Books]:
+    """A worker that books beside, in a shop of these, for as long as the block runs."""
+    books = await Books.open(settings.database_url, settings.topic_prefix)
+    await lay(books, things)
+    yield books
+    await books.connection.close()
 
 
 def sku(number: int) -> str:

@@ -23,9 +23,9 @@ from tests.browser.people import (
     fits,
     focused,
     is_live,
-    lay,
     rejoin,
     row,
+    shop_of,
     shows,
     sign_in,
     sku,
@@ -51,10 +51,8 @@ THINGS: Final = {
 @pytest_asyncio.fixture(scope="module")
 async def books(settings: Settings) -> AsyncIterator[Books]:
     """A worker that books beside, in a shop of a few things."""
-    opened = await Books.open(settings.database_url, settings.topic_prefix)
-    await lay(opened, THINGS)
-    yield opened
-    await opened.connection.close()
+    async with shop_of(settings, THINGS) as opened:
+        yield opened
 
 
 @pytest.fixture

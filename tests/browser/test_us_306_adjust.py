@@ -16,8 +16,8 @@ from tests.browser.people import (
     fits,
     focused,
     is_live,
-    lay,
     row,
+    shop_of,
     shows,
     tabbed_to,
     visit,
@@ -33,10 +33,8 @@ THINGS: Final = {number: Thing(f"Thing {number}", 10) for number in range(1, 9)}
 @pytest_asyncio.fixture(scope="module")
 async def books(settings: Settings) -> AsyncIterator[Books]:
     """A worker that books beside, in a shop of a few things."""
-    opened = await Books.open(settings.database_url, settings.topic_prefix)
-    await lay(opened, THINGS)
-    yield opened
-    await opened.connection.close()
+    async with shop_of(settings, THINGS) as opened:
+        yield opened
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from pydantic import BaseModel, Field
 from stock_worker.http.access import Books
 from stock_worker.http.admin.failing import PageRoute
 from stock_worker.http.admin.forms import Form
-from stock_worker.http.admin.inventory import SEARCH_MIN
+from stock_worker.http.admin.inventory import SEARCH_MIN, searched
 from stock_worker.http.admin.items import STATUSES, Named, Ref, Status, read_row
 from stock_worker.http.admin.rendering import is_part, render
 from stock_worker.http.admin.session import Here, Visit, Writing, about
@@ -58,8 +58,7 @@ class Asked(BaseModel):
     @property
     def search(self) -> str | None:
         """What is searched for, once it is long enough."""
-        text = self.q.strip()
-        return text if len(text) >= SEARCH_MIN else None
+        return searched(self.q)
 
     @property
     def is_narrowed(self) -> bool:

@@ -63,8 +63,7 @@ class Asked(BaseModel):
     @property
     def search(self) -> str | None:
         """What is searched for, once it is long enough."""
-        text = self.q.strip()
-        return text if len(text) >= SEARCH_MIN else None
+        return searched(self.q)
 
     @property
     def is_narrowed(self) -> bool:
@@ -115,14 +114,14 @@ async def show(request: Request, books: Books, here: Here, asked: Annotated[Aske
     """Show the items of a site, or the part of the page that a filter changes."""
     found = await list_items(books, here.access, asked.of_items)
     rows = [Row(item, here.site_id) for item in found.items]
-    table, pagination = Table(here, asked), found.pagination
+    table = Table(here, asked)
     context = {
         **about(here),
         "table": table,
         "asked": asked,
         "rows": rows,
-        "pagination": pagination,
-        "first": (pagination.page - 1) * pagination.limit + 1,
+        "pagination": found.pagination,
+        "page_path": lambda number: table.path(page=number),
         "columns": COLUMNS,
         "statuses": STATUSES,
         "locations": await places_of(books, here),
@@ -150,6 +149,12 @@ async def show_rows(
             rows.append(await read_row(books, here.access, ref))
     opened = next((row for row in rows if row.ref.id == dialog), None)
     return render(request, "parts/rows.html", {**about(here), "rows": rows, "opened": opened})
+
+
+def searched(text: str) -> str | None:
+    """Give what is searched for; None while it is too short for a search."""
+    wanted = text.strip()
+    return wanted if len(wanted) >= SEARCH_MIN else None
 
 
 async def places_of(books: Backend, here: Visit) -> list[Location]:

@@ -17,7 +17,7 @@ from stock_worker.http.access import Books
 from stock_worker.http.admin.adjusting import again, new_key, possible
 from stock_worker.http.admin.failing import PageRoute
 from stock_worker.http.admin.forms import Fields, Form
-from stock_worker.http.admin.inventory import SEARCH_MIN, places_of
+from stock_worker.http.admin.inventory import SEARCH_MIN, places_of, searched
 from stock_worker.http.admin.items import Meant, Ref, Row, read_row
 from stock_worker.http.admin.locations import PLACES
 from stock_worker.http.admin.rendering import is_part, render
@@ -148,7 +148,7 @@ def sides_of(row: Row, places: list[Location], fields: Mapping[str, str]) -> lis
 
 
 async def _look(request: Request, books: Backend, here: Visit, asked: Asked) -> Response:
-    search = text if len(text := asked.q.strip()) >= SEARCH_MIN else None
+    search = searched(asked.q)
     found = await list_items(books, here.access, ItemsAsked(search=search, limit=_FOUND_MAX))
 
     def path(row: Row) -> str:

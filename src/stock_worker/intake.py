@@ -23,6 +23,7 @@ from stock_worker.core.refusals import Code
 from stock_worker.core.topics import COMMAND_TOPICS
 from stock_worker.faults import Retry, Stop, reaction
 from stock_worker.log import one_line, say
+from stock_worker.pace import Pace
 from stock_worker.poll import RawRecord, as_record, make_broker
 from stock_worker.positions import Position, applied_positions, polled_positions
 from stock_worker.settings import Settings
@@ -63,6 +64,8 @@ class Intake:
         self.fault: str | None = "not connected to Kafka yet"
         self.committed_in_s = 0.0
         self._topics = {settings.topic_prefix + topic: topic for topic in COMMAND_TOPICS}
+        self._pace = Pace(settings.batch_max_wait_ms)
+        self._taken_at = 0.0
         self._revoke_wait_s = settings.kafka_session_timeout_ms / 1000 / 3  # the group waits one session for us
         self._waiting: deque[Entry] = deque()
         self._in_hand: Sequence[RawRecord] = ()
@@ -84,7 +87,7 @@ class Intake:
     async def join(self) -> None:
         """Connect, subscribe and wait for an assignment. Raises what aiokafka raises when no broker answers."""
         self._broken = asyncio.get_running_loop().create_future()
-        self._broker, self._subscriber = make_broker(self.settings, self, list(self._topics))
+        self._broker, self._subscriber = make_broker(self.settings, self, list(self._topics), self._pace)
         try:
             await self._broker.start()
         except BaseException:
@@ -234,6 +237,7 @@ class Intake:
         self._voided.clear()
         self._idle.clear()
         self._under_way = entries
+        self._taken_at = perf_counter()
         seconds, self._decode_seconds = self._decode_seconds, 0.0
         return Batch(entries, self.epoch, seconds)
 
@@ -280,6 +284,7 @@ class Intake:
     def done(self) -> None:
         """The batch under way has ended, applied or not."""
         self._under_way = ()
+        self._pace.took(perf_counter() - self._taken_at)
         self._idle.set()
 
     async def void_within(self, seconds: float) -> bool:

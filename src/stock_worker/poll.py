@@ -51,7 +51,7 @@ class Receiver(Protocol):
         """These partitions are ours from now, at their committed offsets."""
 
 
-def make_broker(settings: Settings, receiver: Receiver, topics: list[str]) -> tuple[KafkaBroker, Any]:
+def make_broker(settings: Settings, receiver: Receiver, topics: list[str], pace: Pace) -> tuple[KafkaBroker, Any]:
     """Make the broker and its one subscriber, over all these topics; its `consumer` and `tasks` come with the start."""
     readable.install()
     broker = KafkaBroker(
@@ -88,7 +88,6 @@ def make_broker(settings: Settings, receiver: Receiver, topics: list[str]) -> tu
         return tuple(chain.from_iterable(found.values()))
 
     subscriber.get_msg = poll  # type: ignore[method-assign] # FastStream offers no other way
-    pace = Pace(settings.batch_max_wait_ms)
 
     @subscriber
     async def hand_over(records: tuple[RawRecord, ...]) -> None:

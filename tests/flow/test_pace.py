@@ -76,6 +76,17 @@ async def test_while_records_flow_a_fetch_gathers_them(reader: Reader) -> None:
     assert gathered < 1000 / WAIT_MS + 5 < at_once / 2, (gathered, at_once)
 
 
+@pytest.mark.parametrize(("took_ms", "gathers_ms"), [(1, WAIT_MS), (64, 80), (10_000, 3 * WAIT_MS)])
+async def test_while_a_batch_takes_longer_a_fetch_gathers_as_long(
+    reader: Reader, took_ms: float, gathers_ms: float
+) -> None:
+    pace = Pace(WAIT_MS)
+    for _ in range(50):
+        pace.took(took_ms / 1000)
+    fetches = await reader.flow(pace)
+    assert 500 / gathers_ms < fetches < 1000 / gathers_ms + 3, "a second"
+
+
 async def test_after_a_silence_kafka_is_asked_seldom_and_answers_at_once(reader: Reader) -> None:
     pace = Pace(WAIT_MS)
     await reader.flow(pace)

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from asyncpg import Connection
     from asyncpg.types import ServerVersion
 
-NEEDED: Final = "0002"
+NEEDED: Final = "0003"
 """The revision that this code is written for."""
 SERVER_MIN: Final = 16
 """The first PostgreSQL that can grant a role WITH SET TRUE, INHERIT FALSE."""

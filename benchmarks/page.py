@@ -13,13 +13,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from playwright.async_api import Browser, Route
+from playwright.async_api import Browser
 
 from benchmarks.asking import orders_of
 from benchmarks.openloop import Clock, ms_within
 from benchmarks.place import Ground, Place
 from benchmarks.serving import Served, serving
 from benchmarks.sites import Sites, lay_sites, site_id, verify_sites
+from stock_worker.http.admin import pictures
 from stock_worker.http.admin.session import BASE, COOKIE, HOME
 from tests.browser.finding import find
 from tests.browser.tabs import Tab, browser_at, tab_of
@@ -37,8 +38,6 @@ _ROWS: Final = 20
 _VIEW_MAX_S: Final = 10.0
 """A view with its adjustments, at most: so long orders are at hand."""
 _ANSWER_MAX_S: Final = 30.0
-_PICTURES: Final = "https://img.shop.example/**"
-_PICTURE: Final = '<svg xmlns="http://www.w3.org/2000/svg" width="40" height="40"/>'
 _WATCH: Final = """
     new MutationObserver((_, watch) => {
         if (!document.querySelector("tr[data-item]")) return;
@@ -102,9 +101,7 @@ async def _look(browser: Browser, place: Place, served: Served, sites: Sites, vi
                 async with tab_of(browser, served.url, picture=picture) as tab:
                     looked.append(await _view(tab, served))
                     sizes = await tab.transferred()
-                    transferred = max(
-                        transferred, sum(size for url, size in sizes.items() if url.startswith(served.url))
-                    )
+                    transferred = max(transferred, sum(size for url, size in sizes.items() if pictures.PATH not in url))
                     adjusted += [await _adjust(tab, view * _PER_VIEW + each) for each in range(_PER_VIEW)]
         orders_per_s = (clock.answered - answered) / (time.monotonic() - began)
         offering.cancel()
@@ -115,7 +112,6 @@ async def _view(tab: Tab, served: Served) -> float:
     """Look at the site as somebody who is signed in and was never here; returns the seconds to the first row."""
     context = tab.page.context
     await context.add_cookies([{"name": COOKIE, "value": served.token, "url": f"{served.url}{BASE}/"}])
-    await context.route(_PICTURES, _draw)
     await context.add_init_script(_WATCH)
     await tab.page.goto(f"{HOME}?site={site_id(0)}")
     return float(await (await tab.page.wait_for_function("window.contentAt")).json_value()) / 1_000
@@ -130,7 +126,3 @@ async def _adjust(tab: Tab, number: int) -> float:
     await tab.page.locator(f"[name=kind][value={('more', 'damage')[number % 2]}]").check(force=True)
     async with asyncio.timeout(_ANSWER_MAX_S):
         return float(await tab.page.evaluate(_BOOK, item)) / 1_000
-
-
-async def _draw(route: Route) -> None:
-    await route.fulfill(body=_PICTURE, content_type="image/svg+xml")

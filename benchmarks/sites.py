@@ -21,6 +21,7 @@ from benchmarks.workload import item_ids
 from stock_worker.audit.verify import verify
 from stock_worker.cli.database import as_worker
 from stock_worker.core.ids import default_location_id
+from stock_worker.http.admin import pictures
 
 DAYS: Final = 90
 CATEGORIES: Final = 40
@@ -182,7 +183,9 @@ SELECT item_id, 1, now(), true, false, site_id, product_id, variant_id,
        || ' ' || lpad(n::text, 6, '0'),
        CASE WHEN variant_id IS NOT NULL THEN 'Size ' || n % 9 END, 'SKU-' || site || '-' || lpad(n::text, 6, '0'),
        'category-' || n % {CATEGORIES}, 'Category ' || n % {CATEGORIES},
-       'https://img.shop.example/' || product_id || '.webp', cost * 2, cost,
+       '{pictures.PATH}/'
+       || (ARRAY['shirt','house','lamp','bowl','pad','scarf','jar','book','wallet','basket'])[1 + n % 10]
+       || (ARRAY['-amber.svg', '-blue.svg'])[1 + n / 10 % 2], cost * 2, cost,
        CASE WHEN variant_id IS NOT NULL THEN jsonb_build_object('size', n % 9) END
 FROM laid
 """

@@ -8,6 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from types import SimpleNamespace
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -18,6 +19,7 @@ from stock_worker.http.backend import READERS
 from stock_worker.http.routes import reports
 from stock_worker.http.spreadsheet import cell
 from stock_worker.store.engine import connect
+from stock_worker.store.reads.reports import by_value, value_at
 from tests.flow.running import until
 from tests.http.booking import NOON, Books, place, variant
 from tests.http.running import OTHER, SITE, Api, product, token
@@ -150,6 +152,40 @@ async def test_rule_12_valuation_now_and_at_random_moments(api: Api, books: Book
         assert rows == wanted["categories"], moment
         seen |= {name for name in sums if told[name]}
     assert seen == set(sums), "each kind of unit occurred"
+
+
+@pytest.mark.parametrize("part", [1, 3, 1_000])
+async def test_valuation_of_a_moment_is_the_same_in_parts(books: Books, part: int) -> None:
+    moments = await a_valued_site(books)
+    for moment in random.Random(part).sample(moments, 3):
+        whole = await value_at(books.connection, SITE, moment)
+        assert whole["by_category"]
+        assert await value_at(books.connection, SITE, moment, part=part) == whole
+
+
+async def test_valuation_of_a_moment_leaves_the_database_to_others_in_between(
+    books: Books, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(1, 6):
+        await books.restock(number, 5)
+    rests = []
+
+    async def rest(seconds: float) -> None:
+        rests.append(seconds)
+
+    monkeypatch.setattr("stock_worker.store.reads.reports.asyncio", SimpleNamespace(sleep=rest))
+    for at_most_s in (60.0, 0.0):
+        await value_at(books.connection, SITE, NOON, part=1, at_most_s=at_most_s)
+    long, short = rests[:4], rests[4:]
+    assert (len(rests), min(long) > 0, short) == (8, True, [0.0] * 4)
+
+
+def test_valuation_tells_the_most_valuable_category_first() -> None:
+    told = [
+        {"category_id": name, "value": Decimal(value)}
+        for name, value in zip(("b", None, "a", "c"), (1, 1, 1, 2), strict=True)
+    ]
+    assert [row["category_id"] for row in by_value(told)] == ["c", "a", "b", None]
 
 
 async def test_what_takes_seconds_waits_in_line_and_keeps_no_connection(api: Api, books: Books, database: str) -> None:

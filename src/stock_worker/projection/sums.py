@@ -54,7 +54,7 @@ def summary(columns: Columns) -> dict[str, Any]:
 
 
 def by_category(columns: Columns) -> list[dict[str, Any]]:
-    """Value the tracked items that moved, by category (by name where it has no id), the most valuable first."""
+    """Value the tracked items that moved, by category (by name where it has no id)."""
     chosen = columns.moved & columns.tracked
     groups, keys = _groups(columns)
     group = groups[columns.category[chosen]]
@@ -77,12 +77,11 @@ def by_category(columns: Columns) -> list[dict[str, Any]]:
             if chosen[row]:
                 totals[int(groups[columns.category[row]])] += exact
     names = _names(columns, groups, np.flatnonzero(np.bincount(columns.category[chosen])).tolist())
-    rows = [
+    return [
         {"category_id": keys[each][0], "category_name": name, "value": value[each], "price_value": price_value[each]}
         | {figure: totals[each] for figure, totals in sums.items()}
         for each, name in names.items()
     ]
-    return sorted(rows, key=lambda row: (-row["value"], row["category_id"] is None, row["category_id"] or ""))
 
 
 def _groups(columns: Columns) -> tuple[Codes, list[tuple[str | None, str | None]]]:

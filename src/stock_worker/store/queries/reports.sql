@@ -1,12 +1,26 @@
 -- What a site's stock comes to (store/reads/reports.py). Tracked items only.
 
+-- name: valuation_parts
+-- The products of a site in parts of $2: the first and the last of each. Indexes: items_key_is_unique_null_equals_null.
+SELECT first, last
+FROM (
+  SELECT product_id AS first, row_number() OVER (ORDER BY product_id) - 1 AS n,
+    coalesce(lead(product_id, $2::int - 1) OVER (ORDER BY product_id),
+             last_value(product_id) OVER (ORDER BY product_id
+                                          ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING)) AS last
+  FROM (SELECT DISTINCT product_id FROM stock.items WHERE site_id = $1) products
+) numbered
+WHERE n % $2 = 0
+ORDER BY first;
+
 -- name: valuation_at
--- Units, cost and price by category, as the ledger had them at $2; prices are today's. Of an item that moved since, its
--- versions are halved, as its time never goes back, until a few are left, of which the newest is read backwards: one
+-- Units, cost and price by category of the products from $3 to $4, as the ledger had them at $2; prices are today's. Of
+-- an item that moved since, its versions are halved, as its time never goes back, until a few are left, of which the newest is read backwards: one
 -- descent of the index finds these, where halving would go down for each. Indexes:
 -- items_key_is_unique_null_equals_null, movements_pkey, products_pkey.
 WITH RECURSIVE search(item_id, low, high) AS (
-  SELECT item_id, 0::bigint, version FROM stock.items WHERE site_id = $1 AND last_movement_at > $2::timestamptz
+  SELECT item_id, 0::bigint, version FROM stock.items
+  WHERE site_id = $1 AND product_id BETWEEN $3 AND $4 AND last_movement_at > $2::timestamptz
   UNION ALL
   SELECT s.item_id, CASE WHEN m.recorded_at <= $2 THEN m.version ELSE s.low END,
     CASE WHEN m.recorded_at <= $2 THEN s.high ELSE m.version - 1 END
@@ -18,7 +32,7 @@ WITH RECURSIVE search(item_id, low, high) AS (
   WHERE s.high - s.low > 4
 ), figures AS (
   SELECT item_id, on_hand, costed_quantity, average_cost FROM stock.items
-  WHERE site_id = $1 AND version > 0 AND last_movement_at <= $2
+  WHERE site_id = $1 AND product_id BETWEEN $3 AND $4 AND version > 0 AND last_movement_at <= $2
   UNION ALL
   SELECT m.item_id, m.on_hand, m.costed_quantity, m.average_cost
   FROM search s
@@ -43,8 +57,7 @@ SELECT category_id, min(category_name) AS category_name, sum(units)::bigint AS q
   coalesce(sum(units) FILTER (WHERE unit_price IS NULL), 0)::bigint AS unpriced_units,
   sum(negative)::bigint AS negative_units
 FROM parts
-GROUP BY category_id, CASE WHEN category_id IS NULL THEN category_name END
-ORDER BY value DESC, category_id;
+GROUP BY category_id, CASE WHEN category_id IS NULL THEN category_name END;
 
 -- name: product_names
 -- What the catalog calls products, by any of their variants. Indexes: items_key_is_unique_null_equals_null,

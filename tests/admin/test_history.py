@@ -46,7 +46,7 @@ async def test_a_location_is_named_where_there_are_several(api: Api, books: Book
 
 async def test_one_type_is_shown_and_chosen(api: Api, books: Books) -> None:
     await books.restock(1, 9)
-    await books.adjust("damage", 1, 2)
+    await books.adjust("damage", 1, 2, NOON + HOUR)
     page = await signed_in(api).get(f"{HISTORY}&type=damage", htmx=True)
     assert [each.text.split()[0] for each in page.every("li", class_="movement")] == ["Damaged"]
     assert "selected" in page.one("option", value="damage").attributes
@@ -171,6 +171,11 @@ def test_the_line_is_as_far_as_time_went() -> None:
     assert [float(point.split(",")[0]) for point in chart.points.split()] == [4, 63.2, 63.2, 596, 596]
 
 
-@pytest.mark.parametrize("count", [0, 1])
-def test_one_row_is_no_line(count: int) -> None:
+def test_what_was_booked_together_is_one_step() -> None:
+    released_and_sold = [row(3, 4), row(3, 5), row(0, 4)]
+    assert chart_of(released_and_sold) == chart_of([row(3, 4), row(0, 4)])
+
+
+@pytest.mark.parametrize("count", [0, 1, 2])
+def test_one_moment_is_no_line(count: int) -> None:
     assert chart_of([row(0, 1)] * count) is None

@@ -4,6 +4,7 @@ import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
+import pytest
 import pytest_asyncio
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from playwright.async_api import expect
@@ -202,3 +203,13 @@ async def sent(settings: Settings) -> list[str]:
         return found
     finally:
         await consumer.stop()
+
+
+@pytest.mark.parametrize("name", ["reports", "locations", "settings"])
+async def test_on_a_phone_one_sees_where_one_is(open_tab: OpenTab, app: Served, name: str) -> None:
+    tab = await arrived(open_tab, app, screen=PHONE)
+    await tab.page.goto(f"/admin/{name}?site={SITE}")
+    box = await tab.page.locator(".places [aria-current]").bounding_box()
+    assert box is not None
+    assert 0 <= box["x"] <= box["x"] + box["width"] <= PHONE.width
+    assert await tab.page.evaluate("window.scrollY") == 0

@@ -1,5 +1,7 @@
 """A line of available over time. Law: it goes through what the ledger says, as steps, and through nothing else.
 
+Rows of one moment were booked together: what the last of them left was there, and nobody could see what came between,
+such as a reservation that was released and not yet sold.
 Source: contract section 2 (movements).
 """
 
@@ -11,7 +13,7 @@ WIDTH: Final = 600
 HEIGHT: Final = 96
 _EDGE: Final = 4
 _LEAST: Final = 2
-"""One row is a point and no line."""
+"""One moment is a point and no line."""
 
 
 class Point(NamedTuple):
@@ -34,7 +36,7 @@ class Chart(NamedTuple):
 
 def chart_of(newest_first: Sequence[Point]) -> Chart | None:
     """Draw the rows of one item; None where there are too few."""
-    rows = newest_first[::-1]
+    rows = list({row.at: row for row in reversed(newest_first)}.values())
     if len(rows) < _LEAST:
         return None
     levels = [row.available for row in rows]

@@ -37,7 +37,7 @@ TEMPLATES: Final = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-TEMPLATES.globals |= {"asset": address_of, "places": PLACES}
+TEMPLATES.globals |= {"asset": address_of, "navigation": PLACES}
 
 
 def is_part(request: Request) -> bool:

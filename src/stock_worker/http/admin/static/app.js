@@ -4,6 +4,10 @@
 (() => {
   const byId = (id) => document.getElementById(id);
 
+  // On a phone the places are a strip that scrolls: where one is has to be seen.
+  const current = document.querySelector(".places [aria-current]");
+  if (current) current.scrollIntoView({ block: "nearest", inline: "center" });
+
   // ---------------------------------------------------------------- dialogs
 
   let opener = null; // by id: its row may be another element by the time the dialog closes

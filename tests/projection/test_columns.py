@@ -157,7 +157,6 @@ def test_texts_stay_in_order_however_they_come(batches: list[list[tuple[int, str
                 if row <= len(last):
                     last[row : row + 1] = [text]
                     column.put([row], [text], [b"%02d" % row])
-            column.settle()
             if number % 3 == 2:
                 column.ascending()
         found = column.ascending().tolist()

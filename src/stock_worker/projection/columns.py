@@ -185,11 +185,6 @@ class Columns:
         self.skus.put(rows, columns["sku"], columns["key"])
         self._seen = None
 
-    def settle(self) -> None:
-        """Put the texts that came in order, which is else done when they are asked for."""
-        self.names.settle()
-        self.skus.settle()
-
     def set_levels(self, short: Mapping[int, int]) -> None:
         """Take the levels of all items that moved: the code of those that are not ok, by item id."""
         rows = self.rows_of(np.fromiter(short, np.int64, len(short)))

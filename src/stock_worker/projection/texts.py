@@ -1,8 +1,8 @@
 """A column of texts, searched and sorted. Law: the order is that of code points in lower case, ties by the item's key.
 
-Rows without a text have no place in the order. Few changes are put in their places by halving; many rows that come are
-runs, which are joined as a merge sort joins them, so that a load is never busy for long. Source: contract section 7
-(search and sorts of `…/items`), case H3.
+Rows without a text have no place in the order, which takes account of what came when it is asked for: a few changes are
+put in their places by halving, after many all is sorted. Source: contract section 7 (search and sorts of `…/items`),
+case H3.
 """
 
 from bisect import bisect_left
@@ -25,8 +25,6 @@ class Texts:
     def __init__(self) -> None:
         self._texts: list[str] = []  # _NONE where a row has none
         self._order: Rows = np.empty(0, np.int64)
-        self._runs: list[list[int]] = []  # rows that came behind those of the order, sorted among themselves
-        self._placed = 0
         self._moved: set[int] = set()
         self._lengths: list[int] = []  # of the texts alone
         self._joined: tuple[str, Rows] | None = None  # all without keys, apart by _END; where each begins
@@ -65,50 +63,27 @@ class Texts:
 
     def ascending(self) -> Rows:
         """Give the rows that have a text, in order."""
-        self.settle()
-        self._join()
+        if self._moved:
+            self._place()
+            self._moved.clear()
         return self._order
 
     def is_same(self, row: int, other: int) -> bool:
         """Say whether two rows have the same text."""
         return _plain(self._texts[row]) == _plain(self._texts[other])
 
-    def settle(self) -> None:
-        """Take account of what came since; a load does so part by part, so that no part takes long."""
-        if not self._moved:
-            return
+    def _place(self) -> None:
         texts = self._texts
-        coming = sorted((row for row in self._moved if texts[row] != _NONE), key=texts.__getitem__)
-        if len(coming) > _FEW and min(self._moved) >= self._placed:
-            self._runs.append(coming)
-            while len(self._runs) > 1 and len(self._runs[-2]) <= 2 * len(self._runs[-1]):
-                self._runs[-2:] = [self._sorted(self._runs[-2] + self._runs[-1])]
-        else:
-            self._join()
-            self._place(coming)
-        self._placed = len(texts)
-        self._moved.clear()
-
-    def _place(self, coming: list[int]) -> None:
-        texts = self._texts
+        coming = [row for row in self._moved if texts[row] != _NONE]
         moved = np.zeros(len(texts), np.bool_)
         moved[list(self._moved)] = True
         kept = self._order[~moved[self._order]]
         if len(coming) > _FEW:
-            self._order = np.array(self._sorted(kept.tolist() + coming), np.int64)
+            self._order = np.array(sorted(kept.tolist() + coming, key=texts.__getitem__), np.int64)
         else:
+            coming.sort(key=texts.__getitem__)
             places = [bisect_left(kept, texts[row], key=texts.__getitem__) for row in coming]
             self._order = np.insert(kept, places, coming)
-
-    def _join(self) -> None:
-        if self._runs:
-            rows = self._sorted(self._order.tolist() + [row for run in self._runs for row in run])
-            self._order = np.array(rows, np.int64)
-            self._runs.clear()
-
-    def _sorted(self, rows: list[int]) -> list[int]:
-        rows.sort(key=self._texts.__getitem__)
-        return rows
 
 
 def _plain(text: str) -> str:

@@ -10,7 +10,7 @@ from playwright.async_api import expect
 
 from stock_worker.settings import Settings
 from tests.browser.conftest import OpenTab
-from tests.browser.people import fits, focused, visit
+from tests.browser.people import fits, focused, is_live, visit
 from tests.browser.tabs import PHONE, WIDE, Screen, Tab
 from tests.flow.running import make_topics
 from tests.http.booking import Books, variant
@@ -40,7 +40,7 @@ def row(number: int) -> str:
 async def books(settings: Settings) -> AsyncIterator[Books]:
     """A shop with an alert of each level, a name with markup in it, and something to reorder."""
     await make_topics(settings.kafka_bootstrap, settings.topic_prefix)
-    opened = await Books.open(settings.database_url)
+    opened = await Books.open(settings.database_url, settings.topic_prefix)
     now = datetime.now(UTC)
     for number, quantity in STOCK.items():
         name = MARKUP if number == 5 else f"Thing {number}"
@@ -88,6 +88,30 @@ async def test_the_list_is_narrowed_in_place_and_in_the_address(open_tab: OpenTa
     assert "q=sku-3" in tab.page.url
     await tab.page.reload()
     assert await rows(tab) == ["3"]
+
+
+async def test_the_list_follows_what_moves_but_not_below_ones_hands(
+    open_tab: OpenTab, whole: Served, books: Books
+) -> None:
+    tab = await visit(open_tab, whole, ALERTS)
+    await is_live(tab)
+    addresses = await tab.page.evaluate("history.length")
+    sixth = tab.page.locator(f"#alert-{row(6)}")
+    await books.adjust("damage", 6, 45, datetime.now(UTC), variant_id=variant(6))
+    await expect(sixth.locator("td.available")).to_have_text("5", timeout=20_000)
+    await books.adjust("damage", 6, 1, datetime.now(UTC), variant_id=variant(6))
+    await expect(sixth.locator("td.available")).to_have_text("4", timeout=20_000)
+    chosen = tab.page.locator(f"#pick-{row(6)}")
+    await chosen.check()
+    await books.restock(6, 46, datetime.now(UTC), variant_id=variant(6))
+    await expect(tab.page.locator("#live")).to_have_text("Live, changes wait", timeout=20_000)
+    await expect(sixth).to_be_visible()
+    await chosen.uncheck()
+    await tab.page.mouse.move(0, 0)
+    await tab.page.locator("#search").focus()
+    await expect(sixth).to_have_count(0, timeout=20_000)
+    await expect(tab.page.locator("#live")).to_have_text("Live")
+    assert await tab.page.evaluate("history.length") == addresses
 
 
 async def test_a_threshold_is_overridden_in_place_and_its_inheritance_is_seen(open_tab: OpenTab, app: Served) -> None:

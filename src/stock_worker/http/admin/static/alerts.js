@@ -16,9 +16,54 @@
   document.addEventListener("change", (event) => { if (event.target.name === "alert") count(); });
   document.addEventListener("htmx:load", count);
 
-  // Who comes back to the page sees it as it is now; while somebody chooses or fills in, nothing moves.
+  // The list follows the line, a second after something moved, but not below the hands of who is in it: then it waits.
+  const GATHER_MS = 1000;
+  const LOOK_MS = 250;
+  const list = () => byId("alerts");
+  let stale = false;
+  let timer = 0;
+  let waits = false;
+
+  const isInUse = () => open() || document.querySelector("#chosen :checked") || list().contains(document.activeElement)
+    || (matchMedia("(hover: hover)").matches && list().matches(":hover"));
+
+  const wait = (now) => {
+    if (now !== waits) document.dispatchEvent(new CustomEvent("line-note", { detail: now ? "changes wait" : "" }));
+    waits = now;
+  };
+
+  const follow = async () => {
+    timer = 0;
+    if (!stale) return;
+    if (isInUse()) {
+      wait(true);
+      timer = setTimeout(follow, LOOK_MS);
+      return;
+    }
+    stale = false;
+    try {
+      await htmx.ajax("GET", list().getAttribute("hx-get"), { source: byId("live"), target: "#alerts", swap: "outerHTML" });
+      wait(false);
+    } catch {
+      stale = true; // until the line is there again
+    }
+  };
+
+  const move = () => {
+    stale = true;
+    if (!timer) timer = setTimeout(follow, GATHER_MS);
+  };
+
+  document.addEventListener("line-open", () => { if (stale) move(); });
+  document.addEventListener("line-gap", move);
+  document.addEventListener("line-moved", ({ detail: { kind, item } }) => {
+    if (kind === "alert-level-changed" || byId("alert-" + item)) move();
+  });
+
+  // A list without a line: who comes back to it sees it as it is now, but for who chooses or fills in.
   document.addEventListener("visibilitychange", () => {
-    if (!document.hidden && !open() && !document.querySelector("#chosen :checked")) htmx.trigger("#alerts", "alerts-changed");
+    if (document.hidden || !list() || "live" in list().dataset) return;
+    if (!open() && !document.querySelector("#chosen :checked")) htmx.trigger(list(), "alerts-changed");
   });
 
   // A changed list stands where it stood: the focus goes to the row that took the place of the one that had it.

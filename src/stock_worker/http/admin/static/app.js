@@ -189,29 +189,116 @@
     }
   });
 
+  // ---------------------------------------------------------------- the line
+
+  // What the server tells while somebody looks at a page with [data-live], as events of the document: "line-moved" with
+  // an item and what was told, "line-gap" where it is not known what moved, "line-open" once it is there (again).
+  // What is asked for in its turn has the line as its source; "line-note" says beside its state what is to be known.
+
+  const PAUSE_MS = [1000, 2000, 5000, 10000];
+  const line = byId("live");
+  const followed = document.querySelector("[data-live]");
+  let source = null;
+  let last = "";
+  let tries = 0;
+  let timer = 0;
+  let ended = false;
+  let state = "";
+  let note = "";
+
+  const say = (now, words) => {
+    line.hidden = false;
+    line.dataset.state = now;
+    state = words;
+    const there = line.querySelector(".words");
+    const said = note && now === "on" ? `${state}, ${note}` : state;
+    if (there.textContent !== said) there.textContent = said;
+  };
+
+  const tell = (name, detail) => document.dispatchEvent(new CustomEvent(name, { detail }));
+
+  document.addEventListener("line-note", (event) => {
+    note = event.detail;
+    say(line.dataset.state, state);
+  });
+
+  const moved = (event) => {
+    last = event.lastEventId;
+    const told = JSON.parse(event.data);
+    tell("line-moved", { kind: event.type, item: `${told.product_id}_${told.variant_id || "none"}`, told });
+  };
+
+  // Nobody is led away from what he has not asked for: he may be in the middle of a form.
+  const over = () => {
+    if (ended) return;
+    ended = true;
+    source.close();
+    say("off", "Signed out");
+    const toast = byId("session-ended").content.cloneNode(true);
+    const link = toast.querySelector("a");
+    const here = new URLSearchParams({ next: location.pathname + location.search });
+    link.setAttribute("href", `${link.getAttribute("href")}&${here}`);
+    toasts.append(toast);
+  };
+
+  document.addEventListener("htmx:beforeOnLoad", (event) => {
+    if (event.detail.requestConfig.elt !== line || !event.detail.xhr.getResponseHeader("HX-Redirect")) return;
+    event.preventDefault();
+    over();
+  });
+
+  const listen = () => {
+    clearTimeout(timer);
+    if (source) source.close();
+    const query = new URLSearchParams({ site: followed.dataset.site });
+    if (last) query.set("last_event_id", last);
+    source = new EventSource("/admin/inventory/live?" + query);
+    source.addEventListener("open", () => {
+      // Without a last event there is nothing to catch up from: what moved between page and line is read now.
+      tell(last ? "line-open" : "line-gap");
+      tries = 0;
+      say("on", "Live");
+    });
+    source.addEventListener("stock-changed", moved);
+    source.addEventListener("alert-level-changed", moved);
+    source.addEventListener("behind", (event) => {
+      last = event.lastEventId;
+      tell("line-gap");
+    });
+    source.addEventListener("session-ended", over);
+    source.addEventListener("error", () => {
+      if (ended) return;
+      say("off", "Not live: trying again");
+      if (source.readyState !== EventSource.CLOSED) return; // the browser comes back by itself, with Last-Event-ID
+      timer = setTimeout(listen, PAUSE_MS[Math.min(tries, PAUSE_MS.length - 1)]);
+      tries += 1;
+    });
+  };
+
+  if (line && followed && window.EventSource) {
+    say("off", "Connecting");
+    listen();
+    // A browser has six connections to a server: pages that nobody sees keep none.
+    document.addEventListener("visibilitychange", () => {
+      if (ended) return;
+      if (document.hidden) {
+        clearTimeout(timer);
+        source.close();
+        say("off", "Paused");
+      } else {
+        listen();
+      }
+    });
+  }
+
   // ---------------------------------------------------------------- live rows
 
   const GATHER_MS = 150;
   const AT_ONCE = 100;
-  const PAUSE_MS = [1000, 2000, 5000, 10000];
-  const line = byId("live");
-  const results = () => byId("results");
   const waiting = new Set();
-  let source = null;
-  let last = "";
-  let tries = 0;
   let asking = false;
-  let timer = 0;
-  let ended = false;
 
-  const say = (state, words) => {
-    line.hidden = false;
-    line.dataset.state = state;
-    const there = line.querySelector(".words");
-    if (there.textContent !== words) there.textContent = words;
-  };
-
-  const shown = () => [...document.querySelectorAll("tr[data-item]")].map((row) => row.dataset.item);
+  const shown = () => [...document.querySelectorAll("#results tr[data-item]")].map((row) => row.dataset.item);
 
   const want = (items) => {
     for (const item of items) waiting.add(item);
@@ -226,7 +313,7 @@
     if (ended) return;
     const items = [...waiting].slice(0, AT_ONCE);
     for (const item of items) waiting.delete(item);
-    const query = new URLSearchParams([["site", results().dataset.site], ...items.map((item) => ["item", item])]);
+    const query = new URLSearchParams([["site", followed.dataset.site], ...items.map((item) => ["item", item])]);
     const form = byId("adjust-form");
     if (form) query.set("dialog", form.dataset.item);
     const versions = new Map(items.map((item) => [item, (byId("row-" + item) || { dataset: {} }).dataset.version]));
@@ -255,75 +342,11 @@
     event.detail.serverResponse = head.innerHTML + body.innerHTML;
   });
 
-  const moved = (event) => {
-    last = event.lastEventId;
-    const told = JSON.parse(event.data);
-    const item = `${told.product_id}_${told.variant_id || "none"}`;
-    if (told.last_of_command !== false && (byId("row-" + item) || isOpen(item))) want([item]);
-  };
-
   const isOpen = (item) => byId("adjust-form") && byId("adjust-form").dataset.item === item;
 
-  // Nobody is led away from what he has not asked for: he may be in the middle of a form.
-  const over = () => {
-    if (ended) return;
-    ended = true;
-    source.close();
-    say("off", "Signed out");
-    const toast = byId("session-ended").content.cloneNode(true);
-    const link = toast.querySelector("a");
-    const here = new URLSearchParams({ next: location.pathname + location.search });
-    link.setAttribute("href", `${link.getAttribute("href")}&${here}`);
-    toasts.append(toast);
-  };
-
-  document.addEventListener("htmx:beforeOnLoad", (event) => {
-    if (event.detail.target !== line || !event.detail.xhr.getResponseHeader("HX-Redirect")) return;
-    event.preventDefault();
-    over();
+  document.addEventListener("line-open", () => want([]));
+  document.addEventListener("line-gap", () => want(shown()));
+  document.addEventListener("line-moved", ({ detail: { item, told } }) => {
+    if (told.last_of_command !== false && (byId("row-" + item) || isOpen(item))) want([item]);
   });
-
-  const listen = () => {
-    clearTimeout(timer);
-    if (source) source.close();
-    const query = new URLSearchParams({ site: results().dataset.site });
-    if (last) query.set("last_event_id", last);
-    source = new EventSource("/admin/inventory/live?" + query);
-    source.addEventListener("open", () => {
-      // Without a last event there is nothing to catch up from: what moved between page and line is read now.
-      want(last ? [] : shown());
-      tries = 0;
-      say("on", "Live");
-    });
-    source.addEventListener("stock-changed", moved);
-    source.addEventListener("alert-level-changed", moved);
-    source.addEventListener("behind", (event) => {
-      last = event.lastEventId;
-      want(shown());
-    });
-    source.addEventListener("session-ended", over);
-    source.addEventListener("error", () => {
-      if (ended) return;
-      say("off", "Not live: trying again");
-      if (source.readyState !== EventSource.CLOSED) return; // the browser comes back by itself, with Last-Event-ID
-      timer = setTimeout(listen, PAUSE_MS[Math.min(tries, PAUSE_MS.length - 1)]);
-      tries += 1;
-    });
-  };
-
-  if (line && results() && window.EventSource) {
-    say("off", "Connecting");
-    listen();
-    // A browser has six connections to a server: pages that nobody sees keep none.
-    document.addEventListener("visibilitychange", () => {
-      if (ended) return;
-      if (document.hidden) {
-        clearTimeout(timer);
-        source.close();
-        say("off", "Paused");
-      } else {
-        listen();
-      }
-    });
-  }
 })();

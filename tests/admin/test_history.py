@@ -44,6 +44,15 @@ async def test_a_location_is_named_where_there_are_several(api: Api, books: Book
     assert "Default" in told[1]
 
 
+async def test_it_leads_to_the_thresholds_of_the_item(api: Api, books: Books) -> None:
+    await books.announce(1, name="Mug")
+    await books.restock(1, 9)
+    browser = signed_in(api)
+    links = (await browser.get(HISTORY)).every("a")
+    address = next(each.attributes["href"] for each in links if each.text == "Thresholds")
+    assert "Thresholds of Mug" in (await browser.get(address)).words
+
+
 async def test_one_type_is_shown_and_chosen(api: Api, books: Books) -> None:
     await books.restock(1, 9)
     await books.adjust("damage", 1, 2, NOON + HOUR)

@@ -88,9 +88,9 @@ SHOTS: Final = (
     Shot(
         "history", "/admin/inventory?sort=last_movement&order=desc", opened("history", "Ruled planner", "li.movement")
     ),
-    Shot("alerts", "/admin/alerts", signed_in("#alerts .badge")),
+    Shot("alerts", "/admin/alerts", signed_in(_LIVE)),
     Shot("reports", "/admin/reports", signed_in("#valuation .told-table")),
-    Shot("order", "/admin/orders?order=1022", signed_in("#order :is(.timeline, .empty)")),
+    Shot("order", "/admin/orders?order=S1431", signed_in("#order :is(.timeline, .empty)")),
     Shot("locations", "/admin/locations", signed_in("#places strong")),
     Shot("dead-letters", "/admin/dead-letters", signed_in("#letters")),
     Shot("settings", "/admin/settings", signed_in("#save")),

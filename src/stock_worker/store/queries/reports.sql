@@ -1,17 +1,17 @@
 -- What a site's stock comes to (store/reads/reports.py). Tracked items only.
 
--- name: valuation_parts
--- The products of a site in parts of $2: the first and the last of each. Indexes: items_key_is_unique_null_equals_null.
-SELECT first, last
+-- name: valuation_part
+-- The last product of the part of some $3 items that begins with product $2, and the first one after it. Index:
+-- items_key_is_unique_null_equals_null, index only.
+SELECT last,
+  (SELECT product_id FROM stock.items WHERE site_id = $1 AND product_id > last ORDER BY product_id LIMIT 1) AS next
 FROM (
-  SELECT product_id AS first, row_number() OVER (ORDER BY product_id) - 1 AS n,
-    coalesce(lead(product_id, $2::int - 1) OVER (ORDER BY product_id),
-             last_value(product_id) OVER (ORDER BY product_id
-                                          ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING)) AS last
-  FROM (SELECT DISTINCT product_id FROM stock.items WHERE site_id = $1) products
-) numbered
-WHERE n % $2 = 0
-ORDER BY first;
+  SELECT product_id AS last
+  FROM (
+    SELECT product_id FROM stock.items WHERE site_id = $1 AND product_id >= $2 ORDER BY product_id LIMIT $3::int
+  ) part
+  ORDER BY product_id DESC LIMIT 1
+) found;
 
 -- name: valuation_at
 -- Units, cost and price by category of the products from $3 to $4, as the ledger had them at $2; prices are today's. Of
@@ -46,7 +46,11 @@ WITH RECURSIVE search(item_id, low, high) AS (
   SELECT p.category_id, p.category_name, p.cost_price, p.unit_price, greatest(f.on_hand, 0) AS units,
     greatest(-f.on_hand, 0) AS negative, greatest(f.on_hand, 0) - f.costed_quantity AS uncosted,
     f.costed_quantity * coalesce(f.average_cost, 0) AS costed_value
-  FROM figures f LEFT JOIN stock.products p ON p.item_id = f.item_id
+  FROM figures f
+  LEFT JOIN LATERAL (
+    SELECT category_id, category_name, cost_price, unit_price, track_inventory FROM stock.products
+    WHERE item_id = f.item_id LIMIT 1 -- by its key: a merge would read the catalog from its first row for each part
+  ) p ON true
   WHERE coalesce(p.track_inventory, true)
 )
 SELECT category_id, min(category_name) AS category_name, sum(units)::bigint AS quantity,

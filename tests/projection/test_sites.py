@@ -16,6 +16,7 @@ from stock_worker.projection.columns import Columns
 from stock_worker.projection.sites import Sites
 from stock_worker.store.engine import open_pool
 from stock_worker.store.reads.items import Listed, Wanted
+from tests.flow.running import until
 from tests.http.booking import Books
 from tests.http.running import OTHER, SITE
 
@@ -200,6 +201,48 @@ async def test_a_server_that_is_behind_is_loaded_from_at_once(readers: Readers, 
     await restock(books, 2)
     assert len(await ids(held)) == 2
     assert held._sites[SITE].held is not before
+
+
+async def test_a_site_in_use_is_followed_when_nobody_asks(
+    readers: Readers, books: Books, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "FOLLOW_S", 0.05)
+    await restock(books, 1)
+    held = Sites(readers.reading, Metrics())
+    await ids(held)
+    await restock(books, 2)
+    await until(lambda: held.items == 2)
+    monkeypatch.setattr(module, "_IN_USE_S", 0.0)
+    await until(lambda: held._sites[SITE].following is None)
+    await restock(books, 3)
+    assert len(await ids(held)) == 3
+    await held.close()
+
+
+async def test_who_asks_a_site_that_is_followed_brings_it_up_himself(readers: Readers, books: Books) -> None:
+    held = Sites(readers.reading, Metrics())
+    await ids(held)
+    opened = readers.opened
+    for number in range(3):
+        await restock(books, number)
+        assert len(await ids(held)) == number + 1
+        await asyncio.sleep(module.FOLLOW_S / 2)
+    assert readers.opened == opened + 3, "it was no second old"
+    await held.close()
+
+
+async def test_a_site_that_cannot_be_followed_is_dropped_and_loaded_when_it_is_asked_for(
+    readers: Readers, books: Books, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(module, "FOLLOW_S", 0.05)
+    await restock(books, 1)
+    held = Sites(readers.reading, Metrics())
+    await ids(held)
+    readers.fails = True
+    await until(lambda: held.items == 0)
+    await until(lambda: "could not be followed" in caplog.text)
+    assert len(await ids(held)) == 1
+    await held.close()
 
 
 async def test_an_end_ends_loads(readers: Readers) -> None:

@@ -3,7 +3,10 @@
 A site is loaded when it is asked for first, on a connection of the load's own, and whoever asks meanwhile waits for it.
 Those who ask of one site take turns: each begins its snapshot in its turn, so that snapshots follow one another, brings
 what is held up to it, and has its answer before the next begins. What was being loaded or brought up when something
-failed or was cut off is dropped. What is held for RELOAD_S is loaded anew beside its use. Source: contract section 7.
+failed or was cut off is dropped. What is held for RELOAD_S is loaded anew beside its use.
+
+Whoever comes back to a site waits for all that moved since: so a site that is in use is followed, second by second.
+Source: contract section 7.
 """
 
 import asyncio
@@ -32,6 +35,9 @@ RELOAD_S: Final = 600.0
 """`rebuild` mends counters without a movement: what it mended is shown after so long."""
 ITEMS_MAX: Final = 3_000_000
 """Items that a process holds: some 600 bytes each. The site that was asked for longest ago goes first."""
+FOLLOW_S: Final = 1.0
+_IN_USE_S: Final = 300.0
+"""How long after it was asked for a site is followed: somebody who looks at a page is about to ask again."""
 _LOADS: Final = 2
 """Loads at once: each keeps a connection, which others need to be answered."""
 _LOAD_MAX_S: Final = 120.0
@@ -46,6 +52,9 @@ class _Site:
     held: Held | None = None
     loaded_at: float = 0.0
     loading: asyncio.Task[Held] | None = None
+    asked_at: float = 0.0
+    current_at: float = 0.0
+    following: asyncio.Task[None] | None = None
 
 
 class Sites:
@@ -63,6 +72,7 @@ class Sites:
         self._recorded_back, self._items_max = recorded_back, items_max
         self._sites: dict[str, _Site] = {}
         self._loads = asyncio.Semaphore(_LOADS)
+        self._follows = asyncio.Lock()
 
     @property
     def items(self) -> int:
@@ -86,8 +96,7 @@ class Sites:
         try:
             held = await self._loaded(site_id, site)
             async with self._reading(sites, at_most_s) as connection:
-                with self._timed("refresh"):
-                    held = await self._brought_up(site, held, connection)
+                held = await self._brought_up(site, held, connection)
                 answer = await question(connection, held.columns, site_id)
                 site.turn.release()
                 has_turn = False
@@ -95,13 +104,37 @@ class Sites:
         finally:
             if has_turn:
                 site.turn.release()
+            self._see_used(site_id, site)
 
     async def close(self) -> None:
-        """End the loads that are under way."""
-        loads = [site.loading for site in self._sites.values() if site.loading is not None]
-        for load in loads:
-            load.cancel()
-        await asyncio.gather(*loads, return_exceptions=True)
+        """End the loads that are under way, and follow no site any more."""
+        tasks = [task for site in self._sites.values() for task in (site.loading, site.following) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _see_used(self, site_id: str, site: _Site) -> None:
+        """Follow a site from now on, if it is not followed yet."""
+        site.asked_at = asyncio.get_running_loop().time()
+        if site.following is None and site.held is not None:
+            site.following = asyncio.create_task(self._follow(site_id, site), name=f"follow of site {site_id}")
+
+    async def _follow(self, site_id: str, site: _Site) -> None:
+        """Bring a site up when nobody has for a second, one after the other, until it is out of use or not held."""
+        loop = asyncio.get_running_loop()
+        try:
+            while site.held is not None and loop.time() < site.asked_at + _IN_USE_S:
+                if (rest := site.current_at + FOLLOW_S - loop.time()) > 0:
+                    await asyncio.sleep(rest)
+                    continue
+                async with self._follows, site.turn:
+                    if site.held is not None:
+                        async with self._reading([site_id], None) as connection:
+                            await self._brought_up(site, site.held, connection)
+        except Exception as error:  # noqa: BLE001 - who asks next is told by the error that he meets himself
+            say(logger, logging.WARNING, "a site's items could not be followed", error=one_line(error))
+        finally:
+            site.following = None
 
     async def _loaded(self, site_id: str, site: _Site) -> Held:
         """Give what is held of a site, once something is; begin to load it anew where it is old."""
@@ -138,16 +171,19 @@ class Sites:
 
     async def _brought_up(self, site: _Site, held: Held, connection: "Connection") -> Held:
         """Bring up what is held, or load it on the snapshot where it cannot be."""
+        current = held
         try:
-            if await held.refresh(connection, self._recorded_back):
-                return held
-            fresh = Held(held.site_id)
-            await fresh.load(connection)
+            with self._timed("refresh"):
+                if not await held.refresh(connection, self._recorded_back):
+                    current = Held(held.site_id)
+                    await current.load(connection)
         except BaseException:
             self._drop(site, held)
             raise
-        self._keep(site, fresh)
-        return fresh
+        if current is not held:
+            self._keep(site, current)
+        site.current_at = asyncio.get_running_loop().time()
+        return current
 
     @contextmanager
     def _timed(self, step: str) -> Iterator[None]:

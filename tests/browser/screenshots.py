@@ -113,7 +113,7 @@ async def take(browser: Browser, served: Served, shots: Iterable[Shot], folder: 
             await tab.page.goto(shot.path)
             await shot.act(tab)
             await tab.page.evaluate(_AT_REST)
-            # A hidden caret is a style at its field, which a row that is read meanwhile would carry on: that is forbidden.
+            # A hidden caret is a style at its field, which a row read meanwhile would carry on: that is forbidden.
             picture = await tab.page.screenshot(animations="disabled", caret="initial")
         path.write_bytes(picture)
         taken.append(path)

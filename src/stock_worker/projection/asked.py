@@ -53,7 +53,7 @@ async def find_untracked(_connection: "Connection", columns: Columns, _site_id: 
 
 async def value(connection: "Connection", columns: Columns, site_id: str) -> dict[str, Any]:
     """Value the stock of a site now."""
-    return await reports.valued(connection, site_id, reports.by_value(sums.by_category(columns)))
+    return await reports.valued(connection, site_id, sums.by_category(columns))
 
 
 @dataclass(frozen=True, slots=True)

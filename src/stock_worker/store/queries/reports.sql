@@ -15,8 +15,8 @@ FROM (
 
 -- name: valuation_at
 -- Units, cost and price by category of the products from $3 to $4, as the ledger had them at $2; prices are today's. Of
--- an item that moved since, its versions are halved, as its time never goes back, until a few are left, of which the newest is read backwards: one
--- descent of the index finds these, where halving would go down for each. Indexes:
+-- an item that moved since, its versions are halved, as its time never goes back, until a few are left, of which the
+-- newest is read backwards: one descent of the index finds these, where halving would go down for each. Indexes:
 -- items_key_is_unique_null_equals_null, movements_pkey, products_pkey.
 WITH RECURSIVE search(item_id, low, high) AS (
   SELECT item_id, 0::bigint, version FROM stock.items

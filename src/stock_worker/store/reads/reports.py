@@ -5,7 +5,7 @@ section 7 (reports), rule 12.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, time
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -67,7 +67,7 @@ async def value_at(
     done in `at_most_s`. The connection has one snapshot for all of them.
     """
     began = monotonic()
-    parts = [each async for each in _parts(connection, site_id, part)]
+    parts = await _parts(connection, site_id, part)
     found = dict[tuple[str | None, str | None], dict[str, Any]]()
     for number, (first, last) in enumerate(parts, 1):
         at = monotonic()
@@ -77,15 +77,17 @@ async def value_at(
         if still:
             spare_s = at_most_s - (monotonic() - began) - still * took_s
             await asyncio.sleep(min(_REST_IN_PARTS * took_s, max(0.0, spare_s / still)))
-    return await valued(connection, site_id, by_value(found.values()))
+    return await valued(connection, site_id, found.values())
 
 
-async def _parts(connection: "Connection", site_id: str, part: int) -> AsyncIterator[tuple[object, object]]:
+async def _parts(connection: "Connection", site_id: str, part: int) -> list[tuple[object, object]]:
     """Give the first and the last product of each part of a site: some `part` items, and all of a product."""
+    parts = list[tuple[object, object]]()
     first: object = UUID(int=0)
     while first is not None and (ends := await connection.fetchrow(SQL["valuation_part"], site_id, first, part)):
-        yield first, ends["last"]
+        parts.append((first, ends["last"]))
         first = ends["next"]
+    return parts
 
 
 def by_value(categories: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
@@ -105,8 +107,9 @@ def _merge(found: dict[tuple[str | None, str | None], dict[str, Any]], row: "Row
     of["category_name"] = min(names, default=None)
 
 
-async def valued(connection: "Connection", site_id: str, categories: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Tell of a site's stock by category, in this order; each has the columns of the statement `valuation_at`."""
+async def valued(connection: "Connection", site_id: str, rows: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Tell of a site's stock by category; rows have the columns of the statement `valuation_at`."""
+    categories = by_value(rows)
     sums: dict[str, Any] = {name: sum(row[name] for row in categories) for name in _SUMS}
     return {
         "total_value": sums["price_value"],

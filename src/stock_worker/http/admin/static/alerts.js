@@ -34,7 +34,6 @@
 
   const follow = async () => {
     timer = 0;
-    if (!stale) return;
     if (isInUse()) {
       wait(true);
       timer = setTimeout(follow, LOOK_MS);

@@ -129,8 +129,7 @@ async def show(request: Request, books: Books, here: Here, asked: Annotated[Aske
         "category": next((row.item.category_name for row in rows if row.item.category_name), asked.category),
     }
     if is_part(request):
-        address = {"HX-Push-Url": table.path(page=asked.page)}
-        return render(request, "parts/table.html", context, headers=address)
+        return render(request, "parts/table.html", context, address=table.path(page=asked.page))
     return render(request, "inventory.html", context)
 
 

@@ -43,23 +43,23 @@ async def explain(
 ) -> Explained | None:
     """Explain an item, its movements up to `version` (the newest by default), at most `limit` of them.
 
-    None where the item never moved and is in no catalog. One snapshot; the connection is in no transaction.
+    None where the item never moved and is in no catalog. Who asks is in a REPEATABLE READ transaction: what is
+    told is of one snapshot.
     """
-    async with connection.transaction(isolation="repeatable_read", readonly=True):
-        item = await connection.fetchrow(SQL["item"], site_id, product_id, variant_id)
-        if item is None or (item["version"] == 0 and item["catalog_revision"] is None):
-            return None
-        item_id = item["item_id"]
-        last = item["version"] if version is None else min(version, item["version"])
-        rows = await connection.fetch(SQL["movements"], item_id, last, limit)
-        held_by = await connection.fetch(SQL["holding_orders"], item_id, _ORDERS_MAX)
-        return Explained(
-            item=_item(item),
-            places=[dict(row) for row in await connection.fetch(SQL["places"], item_id)],
-            level=await _level(connection, item),
-            movements=[_movement(row) for row in rows],
-            held_by=[_held(row) for row in held_by],
-        )
+    item = await connection.fetchrow(SQL["item"], site_id, product_id, variant_id)
+    if item is None or (item["version"] == 0 and item["catalog_revision"] is None):
+        return None
+    item_id = item["item_id"]
+    last = item["version"] if version is None else min(version, item["version"])
+    rows = await connection.fetch(SQL["movements"], item_id, last, limit)
+    held_by = await connection.fetch(SQL["holding_orders"], item_id, _ORDERS_MAX)
+    return Explained(
+        item=_item(item),
+        places=[dict(row) for row in await connection.fetch(SQL["places"], item_id)],
+        level=await _level(connection, item),
+        movements=[_movement(row) for row in rows],
+        held_by=[_held(row) for row in held_by],
+    )
 
 
 def _item(row: "asyncpg.Record") -> dict[str, Any]:

@@ -40,7 +40,10 @@ async def _explain(
 ) -> "Explained | None":
     from stock_worker.audit.explain import explain as ask  # noqa: PLC0415 - not for --help
 
-    async with as_worker(database_url, "explain", plans="free") as connection:
+    async with (
+        as_worker(database_url, "explain", plans="free") as connection,
+        connection.transaction(isolation="repeatable_read", readonly=True),
+    ):
         return await ask(connection, *names, version=version, limit=limit)
 
 

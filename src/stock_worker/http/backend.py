@@ -41,6 +41,9 @@ ANSWER_MAX_S: Final = 20.0
 _READ_MAX_S: Final = 15.0
 _STEER_MAX_S: Final = 15.0
 
+_BEGIN: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SELECT set_config('stock.sites', {sites}, true)"
+"""As one message: a request has some eight round trips, each of which wakes two processes."""
+
 _CODES: Final = {Why.MALFORMED: "malformed", Why.NOT_FOUND: "not_found", Why.BUSY: "unavailable"}
 
 
@@ -87,9 +90,9 @@ class Backend:
         assert self._readers is not None, "the backend is open"
         async with self._readers.acquire(timeout=_TURN_MAX_S) as connection:
             with _cut_after(at_most_s or ANSWER_MAX_S, connection):
-                async with connection.transaction(isolation="repeatable_read", readonly=True):
-                    await connection.execute("SELECT set_config('stock.sites', $1, true)", ",".join(sites))
-                    yield cast("Connection", connection)
+                await connection.execute(_BEGIN.format(sites=_quoted(",".join(sites))))
+                yield cast("Connection", connection)
+                await connection.execute("COMMIT")  # what failed is rolled back when the connection goes back
 
     @asynccontextmanager
     async def at_length(self) -> AsyncIterator[None]:
@@ -115,6 +118,11 @@ class Backend:
         """Ask the database for a sign of life, as a reader. Raises what asyncpg raises."""
         async with self.reading(()) as connection:
             await connection.fetchval("SELECT 1")
+
+
+def _quoted(text: str) -> str:
+    """Write a text down as SQL has it: a message of several statements takes no parameters."""
+    return "'" + text.replace("'", "''") + "'"
 
 
 @contextmanager

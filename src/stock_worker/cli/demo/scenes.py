@@ -60,7 +60,8 @@ class _Scenes:
         window = await self._steer()
         await self._stock(window)
         await self._reserve()
-        told = await explain(self._connection, SITE, LAMP, None)
+        async with self._connection.transaction(isolation="repeatable_read", readonly=True):
+            told = await explain(self._connection, SITE, LAMP, None)
         assert told is not None
         return [*self._lines, "and why, by stock-worker explain:", *(f"  {line}" for line in words(told))]
 

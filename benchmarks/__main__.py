@@ -25,7 +25,7 @@ from benchmarks.machine import describe
 from benchmarks.mix import mix
 from benchmarks.openloop import latency, memory
 from benchmarks.page import page
-from benchmarks.place import KAFKA_SETTINGS, POSTGRES_SETTINGS, Ground
+from benchmarks.place import KAFKA_SETTINGS, LARGE_POSTGRES_SETTINGS, POSTGRES_SETTINGS, Ground
 from benchmarks.reads import Span, reads
 from benchmarks.sites import Sites
 from benchmarks.throughput import Size, Throughput
@@ -110,9 +110,8 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))  # leave nothing behind either way
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # a topic that is being made has no leader at first
     try:
-        with stack(
-            say=_say, postgres_settings=POSTGRES_SETTINGS, kafka_settings=KAFKA_SETTINGS, measured=True
-        ) as started:
+        postgres = LARGE_POSTGRES_SETTINGS if wanted.part == READS else POSTGRES_SETTINGS
+        with stack(say=_say, postgres_settings=postgres, kafka_settings=KAFKA_SETTINGS, measured=True) as started:
             uvloop.run(_measure(started, wanted))
     except (ContenderFailed, StartFailed) as fault:
         _say(str(fault))
@@ -127,7 +126,8 @@ async def _measure(started: Stack, wanted: argparse.Namespace) -> None:
     plan: Plan = QUICK if wanted.quick else FULL
     parts = PARTS if wanted.part == "all" else (wanted.part,)
     ground, meter = Ground(started), Meter(started)
-    tables = {"machine": "\n".join(f"- {line}" for line in await describe(started))}
+    machine = "\n".join(f"- {line}" for line in await describe(started))
+    tables: dict[str, str] = {}
     rows: dict[str, Sequence[Sequence[object]]] = {}
     try:
         speeds = Throughput(ground, meter, _say)
@@ -145,6 +145,10 @@ async def _measure(started: Stack, wanted: argparse.Namespace) -> None:
                 tables[part], rows[part] = await _MEASURES[part](ground, meter, plan, peak)
     finally:
         await ground.clear()
+    if wanted.part == "all":
+        tables["machine"] = machine
+    else:  # the other tables are of another run, perhaps of another machine
+        tables = {name: f"{table}\n\n{machine}" for name, table in tables.items()}
     print("\n\n".join(f"{name}\n\n{table}" for name, table in tables.items()))
     if not wanted.quick:
         report.write(tables, rows, report.DOCS)

@@ -31,6 +31,8 @@ POSTGRES_SETTINGS: Final[Mapping[str, str]] = {
     "checkpoint_timeout": "15min",
 }
 """The same server for everybody; fsync, full_page_writes and synchronous_commit are on, as PostgreSQL ships them."""
+LARGE_POSTGRES_SETTINGS: Final[Mapping[str, str]] = {**POSTGRES_SETTINGS, "shared_buffers": "4GB"}
+"""A server for a million items: their rows and indexes, which orders of all of them touch, stay in its memory."""
 KAFKA_SETTINGS: Final[Mapping[str, str]] = {"log.segment.delete.delay.ms": "1000"}
 """Only so that the topics of past rounds leave the disk."""
 

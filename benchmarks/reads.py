@@ -38,11 +38,14 @@ from benchmarks.sites import Sites, lay_sites, verify_sites
 ORDERS_PER_S: Final = 500.0
 READERS: Final = 8
 WRITERS: Final = 32
+_ACQUAINTED: Final = 24
+"""Connections on which a site is asked for the first time."""
 WRITES_PER_S: Final = 250.0
 PEAK_MIN: Final = 500.0
 """Adjustments a second over HTTP that are aimed at; half of them is the open loop's rate."""
 WRITE_MAX_MS: Final = 100.0
-_WARM_S: Final = 5.0
+_WARM_S: Final = 30.0
+"""The broker's JVM compiles meanwhile, and the server has in memory what orders touch."""
 _AT_MOST_PER_S: Final = 2_000
 """Adjustments to have at hand for the closed loop: more than it takes."""
 
@@ -128,12 +131,15 @@ async def reads(ground: Ground, meter: Meter, sites: Sites, span: Span, say: Cal
 
 
 async def _first_requests(served: Served, meter: Meter, sites: Sites, now: datetime) -> list[Told]:
-    """Ask each site once on every connection, one site after the other: each process meets each site."""
+    """Ask each site on many connections, one site after the other: each process meets each site.
+
+    Which process takes a connection is up to the kernel, so that a few would now and then all be one's.
+    """
     done = []
     for name, path in ((LIST, "/items"), (SUMMARY, "/reports/inventory"), (QUARTER, quarter(now))):
         slowest = []
         for site in range(sites.sites):
-            answers, _ = await served.ask(meter, [Asked(at_site(site, path))] * READERS, READERS)
+            answers, _ = await served.ask(meter, [Asked(at_site(site, path))] * _ACQUAINTED, _ACQUAINTED)
             slowest.append(max(answers, key=lambda each: each.seconds))
         done.append(_told(name, None, slowest))
     return done

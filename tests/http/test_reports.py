@@ -5,7 +5,7 @@ import csv
 import io
 import random
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from types import SimpleNamespace
@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from stock_worker.http import backend
 from stock_worker.http.app import BASE, create_app
 from stock_worker.http.backend import READERS
 from stock_worker.http.routes import reports
@@ -572,6 +573,45 @@ async def test_who_leaves_in_the_middle_of_a_file_leaves_nothing_open(
     assert await books.connection.fetchval(open_still) == 0
     answers = await asyncio.gather(*(report(api, "inventory") for _ in range(2 * READERS)))
     assert [answer["pagination"]["total"] for answer in answers] == [60] * 2 * READERS
+
+
+async def test_files_that_are_read_slowly_hold_up_nothing_but_files(
+    api: Api, books: Books, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reports, "_AT_ONCE", 5)
+    monkeypatch.setattr(backend, "_TURN_MAX_S", 0.5)
+    for number in range(20):
+        await books.announce(number)
+    app = create_app(api.backend, api.metrics)
+    headers = [(b"authorization", f"Bearer {token()}".encode()), (b"accept", b"text/csv")]
+    scope = {"type": "http", "method": "GET", "query_string": b"", "headers": headers, "scheme": "http"}
+    read_on = asyncio.Event()
+    begun: list[int] = []
+
+    async def stay() -> dict[str, object]:
+        return await asyncio.get_running_loop().create_future()  # who reads does not leave
+
+    async def read_slowly(message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            begun.append(message["status"])
+        else:
+            await read_on.wait()
+
+    async def all_begun() -> bool:
+        return len(begun) == READERS
+
+    path = f"{BASE}/sites/{SITE}/reports/inventory"
+    asgi = {"asgi": {"version": "3.0", "spec_version": "2.3"}, "http_version": "1.1"}
+    readers = [asyncio.create_task(app({**scope, **asgi, "path": path}, stay, read_slowly)) for _ in range(READERS)]
+    async with asyncio.timeout(5):
+        await until(all_begun)
+        assert sorted(begun) == [200] * 2 + [503] * (READERS - 2), "the others are told to come again"
+        assert (await api.get(f"/items/{product(1)}")).status_code == 200
+        refused = await api.get("/reports/inventory", format="csv")
+        assert (refused.status_code, refused.json()["code"]) == (503, "unavailable")
+    read_on.set()
+    await asyncio.gather(*readers)
+    assert (await api.get("/reports/inventory", format="csv")).status_code == 200
 
 
 # ---------------------------------------------------------------- what is unfit, and who may

@@ -9,7 +9,7 @@ Source: contract section 7, last point.
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 READERS: Final = 8
+_FILES: Final = 2
+"""Files under way at once: each keeps a connection, and its snapshot, for as long as somebody takes to read it."""
 _STEERERS: Final = 2
 _TURN_MAX_S: Final = 10.0
 """How long a request waits for one of the connections."""
@@ -66,6 +68,7 @@ class Backend:
         self.flows = Flows()
         self.sites = Sites(self.reading, metrics, recorded_back=recorded_back)
         self._at_length = asyncio.Lock()
+        self._files = asyncio.Semaphore(_FILES)
         self._readers: Pool | None = None
         self._steerers: Pool | None = None
 
@@ -94,15 +97,13 @@ class Backend:
                 yield cast("Connection", connection)
                 await connection.execute("COMMIT")  # what failed is rolled back when the connection goes back
 
-    @asynccontextmanager
-    async def at_length(self) -> AsyncIterator[None]:
+    def at_length(self) -> AbstractAsyncContextManager[None]:
         """Do what keeps a connection and a core for seconds: one at a time. Who waits here keeps no connection yet."""
-        async with asyncio.timeout(_TURN_MAX_S):
-            await self._at_length.acquire()
-        try:
-            yield
-        finally:
-            self._at_length.release()
+        return _turn(self._at_length)
+
+    def filing(self) -> AbstractAsyncContextManager[None]:
+        """Send a file, part by part; whoever reads it slowly holds up other files, and nothing else."""
+        return _turn(self._files)
 
     async def steer(self, work: Callable[["Connection"], Awaitable[T | Refused]]) -> T:
         """Change what people steer, as the worker. Raises Problem where it is refused."""
@@ -123,6 +124,17 @@ class Backend:
 def _quoted(text: str) -> str:
     """Write a text down as SQL has it: a message of several statements takes no parameters."""
     return "'" + text.replace("'", "''") + "'"
+
+
+@asynccontextmanager
+async def _turn(turns: asyncio.Lock | asyncio.Semaphore) -> AsyncIterator[None]:
+    """Wait for a turn, and keep it for as long as the block runs. Raises TimeoutError after _TURN_MAX_S."""
+    async with asyncio.timeout(_TURN_MAX_S):
+        await turns.acquire()
+    try:
+        yield
+    finally:
+        turns.release()
 
 
 @contextmanager

@@ -289,7 +289,7 @@ async def _states(
 ) -> AsyncGenerator[spreadsheet.Rows]:
     """Tell of all items that fit, part by part, on one snapshot."""
     asking = books.sites.asking(access.sites, access.site_id, ListItems(wanted, order), at_most_s=_FILE_MAX_S)
-    async with asking as (connection, listed):
+    async with books.filing(), asking as (connection, listed):
         for first in range(0, listed.total, _AT_ONCE):
             ids = listed.item_ids[first : first + _AT_ONCE]
             yield await tell(connection, await reads.read_states(connection, access.site_id, ids))
@@ -302,7 +302,7 @@ async def _told_all(_connection: "Connection", states: Sequence[State]) -> list[
 async def _due(books: Backend, access: Access) -> AsyncGenerator[spreadsheet.Rows]:
     """Tell of all that is to be reordered, part by part, on one snapshot."""
     asking = books.sites.asking(access.sites, access.site_id, FindDue(), at_most_s=_FILE_MAX_S)
-    async with asking as (connection, (total, due)):
+    async with books.filing(), asking as (connection, (total, due)):
         for first in range(0, total, _AT_ONCE):
             yield await _reorder_lines(connection, access.site_id, due[first : first + _AT_ONCE])
 

@@ -7,7 +7,7 @@ from typing import Final
 import pytest
 import pytest_asyncio
 
-from tests.admin.looking import HTMX, ORIGIN, TABLE, Browser, signed_in
+from tests.admin.looking import TABLE, Browser, signed_in
 from tests.http.booking import Books
 from tests.http.books import NOON, VARIANT
 from tests.http.running import OTHER, SITE, Api, product
@@ -107,23 +107,6 @@ async def test_a_part_of_the_page_has_the_address_of_the_whole(browser: Browser)
     assert part.one("div", id="narrowing").attributes["hx-swap-oob"] == "true"
     whole = await browser.get(part.response.headers["hx-push-url"])
     assert whole.items == part.items
-
-
-@pytest.mark.parametrize(
-    "path",
-    [
-        "/admin/inventory?site={site}&status=low_stock",
-        "/admin/alerts?site={site}&level=low",
-        "/admin/alerts/reorder?site={site}",
-        "/admin/orders?site={site}&order=O",
-        "/admin/dead-letters?site={site}&settled=all",
-    ],
-)
-async def test_what_is_shown_again_does_not_go_into_the_history_once_more(browser: Browser, path: str) -> None:
-    here = path.format(site=SITE)
-    for current, pushed in ((here, None), (f"{here}&page=2", here)):
-        part = await browser.ask("GET", here, headers=HTMX | {"HX-Current-URL": ORIGIN + current})
-        assert (part.status, part.response.headers.get("hx-push-url")) == (200, pushed)
 
 
 async def test_low_stock_only_is_a_switch_that_is_a_link(browser: Browser) -> None:

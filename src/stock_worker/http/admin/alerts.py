@@ -140,7 +140,9 @@ async def show(request: Request, books: Books, here: Here, asked: Annotated[Aske
         "page_path": lambda number: asked.path(here.site_id, page=number),
     }
     if is_part(request):
-        return render(request, "parts/alerts.html", context, address=asked.path(here.site_id, page=asked.page))
+        address = asked.path(here.site_id, page=asked.page)
+        is_there = request.headers.get("hx-current-url", "").endswith(address)  # it is the same list, read again
+        return render(request, "parts/alerts.html", context, headers={} if is_there else {"HX-Push-Url": address})
     return render(request, "alerts.html", context)
 
 

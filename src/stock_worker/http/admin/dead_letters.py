@@ -130,7 +130,8 @@ async def show(request: Request, books: Books, here: Here, desk: ToRead, asked: 
         "visible": visible,
     }
     if is_part(request):
-        return render(request, "parts/letters.html", context, address=_list_path(here, asked))
+        address = {"HX-Push-Url": _list_path(here, asked)}
+        return render(request, "parts/letters.html", context, headers=address)
     return render(request, "dead_letters.html", context)
 
 

@@ -129,7 +129,8 @@ async def show(request: Request, books: Books, here: Here, asked: Annotated[Aske
         "category": next((row.item.category_name for row in rows if row.item.category_name), asked.category),
     }
     if is_part(request):
-        return render(request, "parts/table.html", context, address=table.path(page=asked.page))
+        address = {"HX-Push-Url": table.path(page=asked.page)}
+        return render(request, "parts/table.html", context, headers=address)
     return render(request, "inventory.html", context)
 
 

@@ -77,7 +77,8 @@ async def show(
     if found is not None:
         context |= await _ledger(books, here, name, cursor)
     if is_part(request):
-        return render(request, "parts/order.html", context, address=_path(here, name))
+        address = {"HX-Push-Url": _path(here, name)}
+        return render(request, "parts/order.html", context, headers=address)
     return render(request, "orders.html", context, status=404 if message else 200)
 
 

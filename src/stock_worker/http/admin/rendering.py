@@ -52,16 +52,10 @@ def render(
     *,
     status: int = 200,
     headers: Mapping[str, str] = MappingProxyType({}),
-    address: str | None = None,
 ) -> Response:
-    """Make an answer of a template. `address` is the page's with this part in it: where a browser goes back to.
-
-    It is not told where the page already has it, since the browser would then go back to the same page once more.
-    """
+    """Make an answer of a template."""
     content = TEMPLATES.get_template(template).render({"path": request.url.path, **context}).encode()
     said = {**_HEADERS, **headers}
-    if address is not None and not request.headers.get("hx-current-url", "").endswith(address):
-        said["HX-Push-Url"] = address
     if accepts_gzip(request):
         content = gzip.compress(content, _GZIP_LEVEL, mtime=0)
         said["Content-Encoding"] = "gzip"

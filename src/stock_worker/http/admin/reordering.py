@@ -61,5 +61,5 @@ async def show(
         "page_path": page_path,
     }
     if is_part(request):
-        return render(request, "parts/reorder.html", context, address=page_path(page))
+        return render(request, "parts/reorder.html", context, headers={"HX-Push-Url": page_path(page)})
     return render(request, "reorder.html", context)

@@ -120,8 +120,8 @@ async def show_one(
     if not is_part(request):
         return render(request, "reports.html", context, status=status)
     is_answered = status == HTTPStatus.OK and request.headers.get("hx-trigger", "").startswith(ASK)
-    address = asked.path(here.site_id) if is_answered else None
-    return render(request, "parts/report.html", context, status=status, address=address)
+    headers = {"HX-Push-Url": asked.path(here.site_id)} if is_answered else {}
+    return render(request, "parts/report.html", context, status=status, headers=headers)
 
 
 # ---------------------------------------------------------------- each report

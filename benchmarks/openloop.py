@@ -25,7 +25,7 @@ from stock_worker.core.topics import ADJUSTMENT_APPLIED, ADJUSTMENT_REJECTED, OR
 
 SHARES: Final = (0.25, 1 / 3, 0.5)
 _WARM_S: Final = 5.0
-_FIRST_S: Final = 30.0
+COLD_BROKER_S: Final = 30.0
 """The broker's JVM compiles what runs often; until it has, it takes twice its CPU from all the others."""
 _DUE_EVERY_S: Final = 0.005
 _LINGER_MS: Final = 5
@@ -73,7 +73,7 @@ async def latency(
         for turn, (number, share) in enumerate(product(range(1, rounds + 1), SHARES)):
             rate = peak * share
             tag = f"l{turn}-"
-            warm_s = _WARM_S if turn else _FIRST_S
+            warm_s = _WARM_S if turn else COLD_BROKER_S
             async with Clock(place, tag, _orders(tag), int(rate * (seconds + warm_s))) as clock:
                 if turn == 0:
                     await clock.first_answer(process)

@@ -16,7 +16,7 @@ from typing import Final
 from playwright.async_api import Browser
 
 from benchmarks.asking import orders_of
-from benchmarks.openloop import Clock, ms_within
+from benchmarks.openloop import COLD_BROKER_S, Clock, ms_within
 from benchmarks.place import Ground, Place
 from benchmarks.serving import Served, serving
 from benchmarks.sites import Sites, lay_sites, site_id, verify_sites
@@ -31,8 +31,6 @@ ADJUST_MAX_MS: Final = 200.0
 BYTES_MAX: Final = 150_000
 PART: Final = 0.95
 """So many of them within the limit."""
-_WARM_S: Final = 30.0
-"""The broker's JVM compiles meanwhile, as in the other parts."""
 _PER_VIEW: Final = 4
 """Adjustments after each view, of rows that are seen."""
 _ROWS: Final = 20
@@ -89,12 +87,12 @@ async def page(ground: Ground, sites: Sites, views: int, say: Callable[[str], No
 
 async def _look(browser: Browser, place: Place, served: Served, sites: Sites, views: int) -> Seen:
     tag = place.prefix
-    many = int(ORDERS_PER_S * (_WARM_S + _VIEW_MAX_S * (views + 1)))
+    many = int(ORDERS_PER_S * (COLD_BROKER_S + _VIEW_MAX_S * (views + 1)))
     looked, adjusted, transferred = list[float](), list[float](), 0
     async with Clock(place, tag, orders_of(sites, tag), many) as clock:
         await clock.first_answer(served.worker)
         offering = asyncio.create_task(clock.offer(ORDERS_PER_S, served.worker))
-        await asyncio.sleep(_WARM_S)
+        await asyncio.sleep(COLD_BROKER_S)
         answered, began = clock.answered, time.monotonic()
         with TemporaryDirectory() as folder:
             picture = Path(folder) / "fault.png"

@@ -30,7 +30,7 @@ from benchmarks.asking import (
 )
 from benchmarks.client import Answered, Asked
 from benchmarks.cpu import Meter, Used
-from benchmarks.openloop import Clock, ms_within
+from benchmarks.openloop import COLD_BROKER_S, Clock, ms_within
 from benchmarks.place import Ground, Place
 from benchmarks.serving import Served, serving
 from benchmarks.sites import Sites, lay_sites, verify_sites
@@ -44,8 +44,6 @@ WRITES_PER_S: Final = 250.0
 PEAK_MIN: Final = 500.0
 """Adjustments a second over HTTP that are aimed at; half of them is the open loop's rate."""
 WRITE_MAX_MS: Final = 100.0
-_WARM_S: Final = 30.0
-"""The broker's JVM compiles meanwhile, and the server has in memory what orders touch."""
 _AT_MOST_PER_S: Final = 2_000
 """Adjustments to have at hand for the closed loop: more than it takes."""
 
@@ -147,7 +145,7 @@ async def _first_requests(served: Served, meter: Meter, sites: Sites, now: datet
 
 async def _load(place: Place, meter: Meter, served: Served, world: World, seconds: float) -> Load:
     sites = world.sites
-    tag, warm = f"{place.prefix}", int(ORDERS_PER_S * _WARM_S)
+    tag, warm = f"{place.prefix}", int(ORDERS_PER_S * COLD_BROKER_S)
     async with Clock(place, tag, orders_of(sites, tag), warm + int(ORDERS_PER_S * seconds)) as clock:
         await clock.first_answer(served.worker)
         first = await _first_requests(served, meter, sites, world.now)

@@ -156,12 +156,15 @@ async def test_a_process_that_dies_takes_all_down_with_its_reason(start: Start) 
         assert not [child for child in children if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
 
 
-async def test_without_the_first_process_none_stays(start: Start) -> None:
+async def test_without_the_first_process_none_stays_and_nothing_is_left(start: Start) -> None:
     with start("api") as served:
         await served.answers("/readyz", 200)
         children = served.children()
+        folders = {Path(child.environ()["PROMETHEUS_MULTIPROC_DIR"]) for child in children}
+        assert [folder.is_dir() for folder in folders] == [True]
         served.popen.kill()
         await until(lambda: not [child for child in children if child.is_running()])
+        assert not any(folder.exists() for folder in folders), "nothing of it is left on the disk"
 
 
 # ---------------------------------------------------------------- the end

@@ -12,6 +12,7 @@ import contextlib
 import logging
 import multiprocessing
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -216,6 +217,10 @@ def _serve_in_child(settings: Settings, listening: socket.socket, figures: Path)
         except Exception as error:
             logger.critical("serving failed: %s", one_line(error), exc_info=error)
             sys.exit(1)
+        finally:
+            first = multiprocessing.parent_process()
+            if first is not None and not first.is_alive():  # it was killed, and its folder is left to us
+                shutil.rmtree(figures, ignore_errors=True)
 
 
 class _Child:

@@ -16,6 +16,7 @@ from typing import Any, Final, Literal
 import anyio
 from fastapi import Request
 from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 MEDIA_TYPE: Final = "text/csv"
 FORMULAS: Final = ("=", "+", "-", "@", "\t", "\r")
@@ -39,16 +40,31 @@ async def answer(name: str, columns: Sequence[str], parts: AsyncGenerator[Rows])
     first = await _next(parts)
 
     async def lines() -> AsyncIterator[str]:
-        try:
-            yield _lines(columns, [dict(zip(columns, columns, strict=True)), *(first or ())])
-            while (rows := await _next(parts)) is not None:
-                yield _lines(columns, rows)
-        finally:
-            with anyio.CancelScope(shield=True):
-                await parts.aclose()
+        yield _lines(columns, [dict(zip(columns, columns, strict=True)), *(first or ())])
+        while (rows := await _next(parts)) is not None:
+            yield _lines(columns, rows)
 
     headers = {"Content-Disposition": f'attachment; filename="{name}.csv"'}
-    return StreamingResponse(lines(), media_type=f"{MEDIA_TYPE}; charset=utf-8", headers=headers)
+    return _File(parts, lines(), media_type=f"{MEDIA_TYPE}; charset=utf-8", headers=headers)
+
+
+class _File(StreamingResponse):
+    """A file that closes what it is read from when it ends, however it ends.
+
+    A generator that nobody reads to its end closes when it is collected, and one of which nothing was read closes
+    nothing at all: its connection and its turn would be kept from others for so long.
+    """
+
+    def __init__(self, parts: AsyncGenerator[Rows], lines: AsyncIterator[str], **more: Any) -> None:  # noqa: ANN401 - handed on
+        super().__init__(lines, **more)
+        self._parts = parts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self._parts.aclose()
 
 
 def cell(value: object) -> object:

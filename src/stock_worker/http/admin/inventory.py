@@ -4,6 +4,7 @@ A row is replaced by itself when its item moves; filters, order and pages are as
 section 7 (the page).
 """
 
+import asyncio
 import contextlib
 from typing import Annotated, Final, Literal
 from urllib.parse import urlencode
@@ -112,7 +113,7 @@ class Table:
 @router.get("")
 async def show(request: Request, books: Books, here: Here, asked: Annotated[Asked, Query()]) -> Response:
     """Show the items of a site, or the part of the page that a filter changes."""
-    found = await list_items(books, here.access, asked.of_items)
+    found, places = await asyncio.gather(list_items(books, here.access, asked.of_items), places_of(books, here))
     rows = [Row(item, here.site_id) for item in found.items]
     table = Table(here, asked)
     context = {
@@ -124,7 +125,7 @@ async def show(request: Request, books: Books, here: Here, asked: Annotated[Aske
         "page_path": lambda number: table.path(page=number),
         "columns": COLUMNS,
         "statuses": STATUSES,
-        "locations": await places_of(books, here),
+        "locations": places,
         "search_min": SEARCH_MIN,
         "category": next((row.item.category_name for row in rows if row.item.category_name), asked.category),
     }

@@ -6,13 +6,17 @@ Faults of the database are the database's own: triggers that the test installs r
 import asyncio
 from collections.abc import Awaitable, Callable
 
+import asyncpg
 import pytest
 
+from stock_worker import gauges as gauges_module
+from stock_worker.audit.drift import Drift
+from stock_worker.audit.verify import verify
 from stock_worker.breaker import Breaker, Held
 from stock_worker.core.model import Entry, Record
 from stock_worker.core.topics import RESTOCK, dead_letter_topic
 from stock_worker.faults import Stop
-from stock_worker.gauges import Gauges, _next_slice, audit
+from stock_worker.gauges import Gauges, _first_slices, _next_slice, audit
 from stock_worker.wire.decode import decode
 from tests.flow.conftest import Before
 from tests.flow.running import Shop, restock, running, until
@@ -281,6 +285,35 @@ async def test_the_audit_finds_a_drift_and_says_it(shop: Shop) -> None:
     auditing.cancel()
     await asyncio.gather(auditing, return_exceptions=True)
     assert not any(seen[:10])
+
+
+async def test_the_audit_begins_with_a_slice_by_the_size_of_the_ledger(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await shop.send(restock("r"))
+    async with running(shop.settings) as one:
+        await one.decided(1)
+    verified: list[tuple[int, int]] = []
+
+    async def noted(connection: "asyncpg.Connection", *, slice: tuple[int, int]) -> list[Drift]:  # noqa: A002 - its name
+        verified.append(slice)
+        return await verify(connection, slice=slice)
+
+    monkeypatch.setattr(gauges_module, "verify", noted)
+    monkeypatch.setattr(gauges_module, "_SLICE_FIRST_BYTES", 1_024)
+    auditing = asyncio.create_task(audit(shop.settings, one.metrics, sleep=lambda _: asyncio.sleep(0)))
+    await until(lambda: bool(verified))
+    auditing.cancel()
+    await asyncio.gather(auditing, return_exceptions=True)
+    assert verified[0] == (0, await shop.ask("SELECT pg_relation_size('stock.movements') / 1024"))
+    assert verified[0][1] >= 8
+
+
+@pytest.mark.parametrize(
+    ("ledger_bytes", "parts"), [(0, 1), (8_192, 1), (8 << 20, 8), (2 << 30, 2_048), (1 << 50, 1 << 20)]
+)
+def test_the_first_slice_after_a_start_is_small_however_large_the_ledger_is(ledger_bytes: int, parts: int) -> None:
+    assert _first_slices(ledger_bytes) == parts
 
 
 @pytest.mark.parametrize(

@@ -15,3 +15,7 @@ SELECT count(*) FROM stock.parked_commands;
 -- name: reservations_overdue
 -- Orders whose reservations are past their time and have not expired. Index: orders_due.
 SELECT count(*) FROM stock.orders WHERE due_at <= statement_timestamp();
+
+-- name: ledger_bytes
+-- How large the ledger is, without reading it; the planner's count would be unknown after a restore.
+SELECT pg_relation_size('stock.movements');

@@ -11,7 +11,7 @@ import pytest
 
 from stock_worker import gauges as gauges_module
 from stock_worker.audit.drift import Drift
-from stock_worker.audit.verify import verify
+from stock_worker.audit.verify import Rest, verify
 from stock_worker.breaker import Breaker, Held
 from stock_worker.core.model import Entry, Record
 from stock_worker.core.topics import RESTOCK, dead_letter_topic
@@ -295,9 +295,9 @@ async def test_the_audit_begins_with_a_slice_by_the_size_of_the_ledger(
         await one.decided(1)
     verified: list[tuple[int, int]] = []
 
-    async def noted(connection: "asyncpg.Connection", *, slice: tuple[int, int]) -> list[Drift]:  # noqa: A002 - its name
+    async def noted(connection: "asyncpg.Connection", *, slice: tuple[int, int], rest: Rest) -> list[Drift]:  # noqa: A002 - its name
         verified.append(slice)
-        return await verify(connection, slice=slice)
+        return await verify(connection, slice=slice, rest=rest)
 
     monkeypatch.setattr(gauges_module, "verify", noted)
     monkeypatch.setattr(gauges_module, "_SLICE_FIRST_BYTES", 1_024)
@@ -307,6 +307,25 @@ async def test_the_audit_begins_with_a_slice_by_the_size_of_the_ledger(
     await asyncio.gather(auditing, return_exceptions=True)
     assert verified[0] == (0, await shop.ask("SELECT pg_relation_size('stock.movements') / 1024"))
     assert verified[0][1] >= 8
+
+
+async def test_the_audit_rests_after_each_portion(shop: Shop) -> None:
+    await shop.send(*[restock(f"r{n}", number=n) for n in range(60)])
+    async with running(shop.settings) as one:
+        await one.decided(60)
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        await asyncio.sleep(0)
+
+    auditing = asyncio.create_task(audit(shop.settings, one.metrics, sleep=sleep))
+    await until(lambda: len(slept) >= 5)
+    auditing.cancel()
+    await asyncio.gather(auditing, return_exceptions=True)
+    # A minute, sixty items in portions of 25, and a minute.
+    assert [seconds == 60 for seconds in slept[:5]] == [True, False, False, False, True]
+    assert all(0 < seconds < 60 for seconds in slept[1:4])
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ Reads in portions, each one snapshot (a batch commits whole, so a snapshot is co
 keeps nothing of a portion but its drifts. Rules 5 and 10 stand in this package a second time on purpose.
 """
 
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,10 +21,14 @@ if TYPE_CHECKING:
 
 Say = Callable[[str, int, int], None]
 """Told how far a phase has come: its name, how many are done, how many there are (as counted at its start)."""
+Rest = Callable[[float], Awaitable[None]]
+"""Awaited after each portion, outside of its snapshot, with the seconds that it took."""
 
 SQL = statements("verify")
 
 ITEMS_AT_ONCE: Final = 500
+ITEMS_BETWEEN_RESTS: Final = 25
+"""Items of a portion where others are to be spared: some tens of milliseconds of the server."""
 KEYS_AT_ONCE: Final = 2_000
 
 _NIL: Final = "00000000-0000-0000-0000-000000000000"
@@ -35,6 +40,7 @@ async def verify(
     site_id: str | None = None,
     slice: tuple[int, int] | None = None,  # noqa: A002 - the interface calls it so
     say: Say | None = None,
+    rest: Rest | None = None,
 ) -> list[Drift]:
     """Check all, or one site, or of `slice` = (k, n) the items whose item_id % n is k, with the lines they moved.
 
@@ -42,7 +48,7 @@ async def verify(
     item leads to: rows without an item, what references list beyond rows, parked commands. Raises asyncpg errors as
     they are.
     """
-    reader = _Reader(connection, site_id, say or _silent)
+    reader = _Reader(connection, site_id, say, rest)
     if slice is not None:
         return await reader.items(slice, with_their_lines=True)
     drifts = await reader.items((0, 1), with_their_lines=False)
@@ -58,8 +64,10 @@ async def verify(
 class _Reader:
     """Goes through a table in the order of its key, one portion and one snapshot at a time."""
 
-    def __init__(self, connection: "asyncpg.Connection", site_id: str | None, say: Say) -> None:
-        self._connection, self._site_id, self._say = connection, site_id, say
+    def __init__(
+        self, connection: "asyncpg.Connection", site_id: str | None, say: Say | None, rest: Rest | None
+    ) -> None:
+        self._connection, self._site_id, self._say, self._rest = connection, site_id, say, rest
 
     async def items(self, part: tuple[int, int], *, with_their_lines: bool) -> list[Drift]:
         async def check(keys: Sequence[tuple[Any, ...]]) -> list[Drift]:
@@ -68,10 +76,13 @@ class _Reader:
             return drifts + await check_lines_of_items(self._connection, ids) if with_their_lines else drifts
 
         async def following(after: tuple[Any, ...]) -> "Keys":
-            return await self._connection.fetch(SQL["next_items"], self._site_id, *part, *after, ITEMS_AT_ONCE)
+            at_once = ITEMS_AT_ONCE if self._rest is None else ITEMS_BETWEEN_RESTS
+            return await self._connection.fetch(SQL["next_items"], self._site_id, *part, *after, at_once)
 
-        total = await self._connection.fetchval(SQL["count_items"], self._site_id, *part)
-        return await self._walk("items", total, (0,), following, check)
+        async def count() -> int:
+            return int(await self._connection.fetchval(SQL["count_items"], self._site_id, *part))
+
+        return await self._walk("items", count, (0,), following, check)
 
     async def lines(self) -> list[Drift]:
         async def check(keys: Sequence[tuple[Any, ...]]) -> list[Drift]:
@@ -80,8 +91,10 @@ class _Reader:
         async def following(after: tuple[Any, ...]) -> "Keys":
             return await self._connection.fetch(SQL["next_lines"], self._site_id, *after, KEYS_AT_ONCE)
 
-        total = await self._connection.fetchval(SQL["count_lines"], self._site_id)
-        return await self._walk("order lines", total, (0, ""), following, check)
+        async def count() -> int:
+            return int(await self._connection.fetchval(SQL["count_lines"], self._site_id))
+
+        return await self._walk("order lines", count, (0, ""), following, check)
 
     async def references(self) -> list[Drift]:
         async def check(keys: Sequence[tuple[Any, ...]]) -> list[Drift]:
@@ -90,29 +103,33 @@ class _Reader:
         async def following(after: tuple[Any, ...]) -> "Keys":
             return await self._connection.fetch(SQL["next_references"], self._site_id, *after, KEYS_AT_ONCE)
 
-        total = await self._connection.fetchval(SQL["count_references"], self._site_id)
-        return await self._walk("references", total, (_NIL, "", ""), following, check)
+        async def count() -> int:
+            return int(await self._connection.fetchval(SQL["count_references"], self._site_id))
+
+        return await self._walk("references", count, (_NIL, "", ""), following, check)
 
     async def _walk(
         self,
         phase: str,
-        total: int,
+        count: Callable[[], Awaitable[int]],
         after: tuple[Any, ...],
         following: Callable[[tuple[Any, ...]], Awaitable["Keys"]],
         check: Callable[[Sequence[tuple[Any, ...]]], Awaitable[list[Drift]]],
     ) -> list[Drift]:
         drifts: list[Drift] = []
-        done = 0
-        self._say(phase, done, total)
+        done = total = 0
+        if self._say is not None:  # counting reads the whole table
+            total = await count()
+            self._say(phase, done, total)
         while True:
+            began = time.monotonic()
             async with self._connection.transaction(isolation="repeatable_read", readonly=True):
                 keys = await following(after)
                 if not keys:
                     return drifts
                 drifts += await check([tuple(key) for key in keys])
             done, after = done + len(keys), tuple(keys[-1])
-            self._say(phase, done, max(done, total))  # rows may have come since they were counted
-
-
-def _silent(_phase: str, _done: int, _total: int) -> None:
-    return
+            if self._say is not None:
+                self._say(phase, done, max(done, total))  # rows may have come since they were counted
+            if self._rest is not None:
+                await self._rest(time.monotonic() - began)

@@ -79,10 +79,8 @@ class _Reader:
             at_once = ITEMS_AT_ONCE if self._rest is None else ITEMS_BETWEEN_RESTS
             return await self._connection.fetch(SQL["next_items"], self._site_id, *part, *after, at_once)
 
-        async def count() -> int:
-            return int(await self._connection.fetchval(SQL["count_items"], self._site_id, *part))
-
-        return await self._walk("items", count, (0,), following, check)
+        total = await self._count(SQL["count_items"], *part)
+        return await self._walk("items", total, (0,), following, check)
 
     async def lines(self) -> list[Drift]:
         async def check(keys: Sequence[tuple[Any, ...]]) -> list[Drift]:
@@ -91,10 +89,8 @@ class _Reader:
         async def following(after: tuple[Any, ...]) -> "Keys":
             return await self._connection.fetch(SQL["next_lines"], self._site_id, *after, KEYS_AT_ONCE)
 
-        async def count() -> int:
-            return int(await self._connection.fetchval(SQL["count_lines"], self._site_id))
-
-        return await self._walk("order lines", count, (0, ""), following, check)
+        total = await self._count(SQL["count_lines"])
+        return await self._walk("order lines", total, (0, ""), following, check)
 
     async def references(self) -> list[Drift]:
         async def check(keys: Sequence[tuple[Any, ...]]) -> list[Drift]:
@@ -103,23 +99,24 @@ class _Reader:
         async def following(after: tuple[Any, ...]) -> "Keys":
             return await self._connection.fetch(SQL["next_references"], self._site_id, *after, KEYS_AT_ONCE)
 
-        async def count() -> int:
-            return int(await self._connection.fetchval(SQL["count_references"], self._site_id))
+        total = await self._count(SQL["count_references"])
+        return await self._walk("references", total, (_NIL, "", ""), following, check)
 
-        return await self._walk("references", count, (_NIL, "", ""), following, check)
+    async def _count(self, counting: str, *of: int) -> int:
+        """How far there is to go; unknown where nobody is told, since counting reads a whole table."""
+        return 0 if self._say is None else int(await self._connection.fetchval(counting, self._site_id, *of))
 
     async def _walk(
         self,
         phase: str,
-        count: Callable[[], Awaitable[int]],
+        total: int,
         after: tuple[Any, ...],
         following: Callable[[tuple[Any, ...]], Awaitable["Keys"]],
         check: Callable[[Sequence[tuple[Any, ...]]], Awaitable[list[Drift]]],
     ) -> list[Drift]:
         drifts: list[Drift] = []
-        done = total = 0
-        if self._say is not None:  # counting reads the whole table
-            total = await count()
+        done = 0
+        if self._say is not None:
             self._say(phase, done, total)
         while True:
             began = time.monotonic()

@@ -337,12 +337,29 @@
     }
   };
 
+  // A row takes the cells that differ: a click that began on another one of them is not lost, nor is the focus.
+  const renew = (row, now) => {
+    for (const { name, value } of now.attributes) if (name !== "hx-swap-oob") row.setAttribute(name, value);
+    for (const cell of [...row.cells]) {
+      const other = now.cells[0]; // the first that is left
+      if (cell.isEqualNode(other)) other.remove();
+      else {
+        cell.replaceWith(other);
+        htmx.process(other);
+      }
+    }
+  };
+
   // What has left the page since is not put into it: htmx would call that an error.
   document.addEventListener("htmx:beforeSwap", (event) => {
     if (!line || event.detail.target !== line) return;
     const { head, body } = new DOMParser().parseFromString(event.detail.serverResponse, "text/html");
     for (const part of [body, ...[...head.querySelectorAll("template")].map((template) => template.content)]) {
-      for (const each of part.querySelectorAll("[hx-swap-oob=true]")) if (!byId(each.id)) each.remove();
+      for (const each of part.querySelectorAll("[hx-swap-oob=true]")) {
+        const there = byId(each.id);
+        if (there && each.matches("tr")) renew(there, each);
+        if (!there || each.matches("tr")) each.remove();
+      }
     }
     event.detail.serverResponse = head.innerHTML + body.innerHTML;
   });

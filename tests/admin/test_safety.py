@@ -7,7 +7,7 @@ from typing import Final
 import pytest
 
 from stock_worker.http.admin.rendering import POLICY
-from stock_worker.http.admin.static_files import KINDS, address_of
+from stock_worker.http.admin.static_files import FILES, KINDS, address_of
 from stock_worker.http.app import create_app
 from stock_worker.metrics import Metrics
 from tests.admin.looking import FROM_HERE, ORIGIN, TABLE, Browser, signed_in
@@ -219,11 +219,11 @@ async def test_a_picture_is_only_loaded_from_here_and_over_https(api: Api, books
 # ---------------------------------------------------------------- files
 
 
-@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("name", FILES)
 async def test_a_file_is_kept_for_ever_under_an_address_that_names_its_contents(served: Api, name: str) -> None:
     found = await served.client.get(ORIGIN + address_of(name))
     assert found.status_code == 200
-    assert found.headers["content-type"].split(";")[0] == KINDS[name]
+    assert found.headers["content-type"].split(";")[0] == KINDS[name.rpartition(".")[2]]
     assert "immutable" in found.headers["cache-control"]
     assert found.headers["content-encoding"] == "gzip"
     assert address_of(name).split(".")[-2] == hashlib.sha256(found.content).hexdigest()[:12]

@@ -130,6 +130,18 @@ async def test_a_hundred_changes_move_nothing_but_their_figures(table: Tab, whol
     await expect(table.page.locator("#selection [role=status]")).to_have_text("1 selected")
 
 
+async def test_a_click_that_began_before_its_row_moved_is_not_lost(table: Tab, whole: Served) -> None:
+    await is_live(table)
+    before = int(await row(table, 1).locator("td.available").inner_text())
+    await table.page.locator(f"#adjust-{product(1)}_none").hover()
+    await table.page.mouse.down()
+    async with whole.client() as client:
+        await adjusted(client, 1, 1, "meanwhile")
+    await shows(table, 1, str(before + 1))
+    await table.page.mouse.up()
+    await expect(table.page.locator("#adjust-form")).to_be_visible()
+
+
 async def test_who_is_signed_out_meanwhile_is_told_and_comes_back_to_where_he_was(table: Tab, whole: Served) -> None:
     await table.page.goto(f"{HOME}?status=low_stock")
     await is_live(table)

@@ -130,10 +130,11 @@ async def publish(
     site: str = SITE,
     partition: int = 0,
     topic: str = STOCK_CHANGED,
+    item: str = f"{product(1)}/",
     **more: str,
 ) -> None:
-    """Publish events of a site with these numbers."""
-    key = f"{site}/{product(1)}/".encode()
+    """Publish events of a site with these numbers, of one item: `product/variant`."""
+    key = f"{site}/{item}".encode()
     values = [json.dumps({"site_id": site, "number": number, **more}).encode() for number in numbers]
     await shop.send(*values, topic=topic, partition=partition, key=key)
 

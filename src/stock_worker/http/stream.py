@@ -79,13 +79,15 @@ class Hub:
             for listener in listeners:
                 listener.cut.set()
 
-    async def join(self, site_id: str, topics: Collection[str], last_event_id: str | None) -> Listener:
-        """Begin to listen, now or after an event. Whoever joins must `leave`.
+    async def join(
+        self, site_id: str, topics: Collection[str], last_event_id: str | None, kind: type[Listener] = Listener
+    ) -> Listener:
+        """Begin to listen, now or after an event, and be told as this kind of listener is. Whoever joins must `leave`.
 
         Raises Problem: malformed, where the id is none of ours; unavailable, where Kafka does not answer.
         """
         await self._start()
-        listener = Listener(site_id, topics, dict(self._position))
+        listener = kind(site_id, topics, dict(self._position))
         told = read_id(last_event_id, self._position) if last_event_id else listener.position
         self._listeners.setdefault(listener.site, set()).add(listener)
         try:
@@ -138,7 +140,7 @@ class Hub:
             event = listener.waiting.popleft()
             self._pass_over_all(listener, but=event.at)
             texts.append(listener.take(event))
-        return b"".join(texts)
+        return b"".join(texts) + listener.rest()
 
     def _pass_over_all(self, listener: Listener, but: TopicPartition | None = None) -> None:
         """Where nothing waits for a listener, whatever this process has read he was told, or it was not for him."""

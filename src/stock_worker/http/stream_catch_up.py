@@ -88,6 +88,7 @@ async def _read_to(
     while not is_there(listener, end):
         found = await consumer.getmany(timeout_ms=POLL_MS, max_records=AT_ONCE)
         text = b"".join(listener.take(event) for event in events_of(found, prefix) if listener.wants(event))
+        text += listener.rest()
         listener.pass_over({at: await consumer.position(at) for at in found})
         now = clock()
         if text or now - told_at > QUIET_S:

@@ -32,13 +32,18 @@ Write = Callable[[bytes], Awaitable[None]]
 
 
 class Event(NamedTuple):
-    """One record of an event topic; `topic` is without prefix, `site` the first part of its key."""
+    """One record of an event topic; `topic` is without prefix, `key` is `site/product/variant`."""
 
     at: TopicPartition
     offset: int
     topic: str
-    site: bytes
+    key: bytes
     value: bytes
+
+    @property
+    def site(self) -> bytes:
+        """The first part of its key."""
+        return self.key[:_SITE_CHARACTERS]
 
 
 def events_of(found: Found, prefix: str) -> Iterator[Event]:
@@ -46,7 +51,7 @@ def events_of(found: Found, prefix: str) -> Iterator[Event]:
     for at, records in found.items():
         topic = at.topic.removeprefix(prefix)
         for record in records:
-            yield Event(at, record.offset, topic, (record.key or b"")[:_SITE_CHARACTERS], record.value or b"null")
+            yield Event(at, record.offset, topic, record.key or b"", record.value or b"null")
 
 
 class Listener:
@@ -76,11 +81,22 @@ class Listener:
         self.came.set()
 
     def take(self, event: Event) -> bytes:
-        """Write an event and stand after it; nothing where he has it already."""
+        """Write an event and stand after it; nothing where he has it already.
+
+        Whoever has taken some writes the `rest` behind them.
+        """
         if event.offset < self.position[event.at]:
             return b""
         self.position[event.at] = event.offset + 1
+        return self.write(event)
+
+    def write(self, event: Event) -> bytes:
+        """Write an event as this listener likes to have it."""
         return self.text(event.topic, event.value)
+
+    def rest(self) -> bytes:
+        """Write what was taken and is not written yet, which leaves nothing over."""
+        return b""
 
     def pass_over(self, position: Mapping[TopicPartition, int]) -> None:
         """Stand no earlier than there: nothing before it is for him, or he has it."""

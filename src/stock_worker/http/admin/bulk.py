@@ -15,7 +15,7 @@ from stock_worker.http.admin.adjusting import again, filled, new_key, possible_o
 from stock_worker.http.admin.failing import PageRoute
 from stock_worker.http.admin.forms import Fields, Form
 from stock_worker.http.admin.inventory import places_of
-from stock_worker.http.admin.items import Ref, Row, SeveralMeant, read_row
+from stock_worker.http.admin.items import Ref, Row, SeveralMeant, read_rows
 from stock_worker.http.admin.kinds import GROUPS, REASONS, Asked, counted_name, read_form_of_several, version_name
 from stock_worker.http.admin.rendering import is_part, render
 from stock_worker.http.admin.session import HOME, Visit, Writing, about
@@ -73,9 +73,9 @@ async def _results(books: Backend, here: Visit, asked: Asked, told: Written | Pr
         for booked in told.rows:
             changes[booked.line_id] += booked.quantity
     results = []
-    for line in asked.body["lines"]:
-        name = line["line_id"]
-        row = await read_row(books, here.access, Ref.of_id(name))
+    names = [line["line_id"] for line in asked.body["lines"]]
+    for row in await _rows(books, here, [Ref.of_id(name) for name in names]):
+        name = row.ref.id
         if fault := faults.get(name):
             words = fault["detail"] or fault["code"].replace("_", " ")
             results.append(Told(row, 0, words, possible_of(fault)))
@@ -94,7 +94,7 @@ async def _form(
     status: int,
     refused: Problem | None = None,
 ) -> Response:
-    rows = [await read_row(books, here.access, ref) for ref in refs]
+    rows = await _rows(books, here, refs)
     context = {
         **about(here),
         "chosen": rows,
@@ -110,6 +110,14 @@ async def _form(
         "refused": refused,
     }
     return render(request, "parts/bulk.html" if is_part(request) else "bulk.html", context, status=status)
+
+
+async def _rows(books: Backend, here: Visit, refs: Sequence[Ref]) -> list[Row]:
+    """Read the chosen items. Raises Problem: not_found."""
+    rows = await read_rows(books, here.access, refs)
+    if len(rows) < len(refs):
+        raise Problem("not_found", "an item that was chosen never moved and is in no catalog")
+    return rows
 
 
 def _done(

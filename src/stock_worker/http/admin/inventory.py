@@ -5,7 +5,6 @@ section 7 (the page).
 """
 
 import asyncio
-import contextlib
 from typing import Annotated, Final, Literal
 from urllib.parse import urlencode
 from uuid import UUID
@@ -15,13 +14,12 @@ from pydantic import BaseModel, BeforeValidator, Field
 
 from stock_worker.http.access import Books
 from stock_worker.http.admin.failing import PageRoute
-from stock_worker.http.admin.items import Row, SeveralMeant, read_row
+from stock_worker.http.admin.items import Row, SeveralMeant, read_rows
 from stock_worker.http.admin.rendering import is_part, render
 from stock_worker.http.admin.session import HOME, Here, Visit, about
 from stock_worker.http.backend import Backend
 from stock_worker.http.pages import LIMIT, LIMIT_MAX, PAGE_MAX, Page
 from stock_worker.http.parameters import PlainText
-from stock_worker.http.problems import Problem
 from stock_worker.http.routes.items import ItemsAsked, Status, list_items
 from stock_worker.http.routes.locations import list_locations
 from stock_worker.http.shapes_steering import Location
@@ -144,10 +142,7 @@ async def show_rows(
     dialog: Annotated[str, Query(max_length=80)] = "",
 ) -> Response:
     """Show items as they are now, each in the place of its row; and in the dialog that is open over one of them."""
-    rows = []
-    for ref in refs:
-        with contextlib.suppress(Problem):  # an item that is no more stays as it was last shown
-            rows.append(await read_row(books, here.access, ref))
+    rows = await read_rows(books, here.access, refs)  # an item that is no more stays as it was last shown
     opened = next((row for row in rows if row.ref.id == dialog), None)
     return render(request, "parts/rows.html", {**about(here), "rows": rows, "opened": opened})
 

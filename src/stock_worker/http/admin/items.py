@@ -4,6 +4,7 @@ An item in an address is `product` and, where it has one, `variant`; in the page
 `product_none`. Source: contract section 1 (item), section 7 (the page).
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Final, NamedTuple
 from urllib.parse import urlencode
@@ -18,7 +19,7 @@ from stock_worker.http.admin.session import HOME
 from stock_worker.http.backend import Backend
 from stock_worker.http.pages import LIMIT_MAX
 from stock_worker.http.problems import Problem
-from stock_worker.http.routes.items import OneAsked, get_product, get_variant
+from stock_worker.http.routes.items import OneAsked, get_product, get_variant, read_items
 from stock_worker.http.shapes_items import Item
 
 _SHORT: Final = 2
@@ -52,6 +53,11 @@ class Ref(NamedTuple):
         """Its name in the page."""
         return f"{self.product}_{self.variant or _NONE}"
 
+    @property
+    def key(self) -> tuple[str, str | None]:
+        """Its name in the store."""
+        return str(self.product), None if self.variant is None else str(self.variant)
+
     def query(self, site_id: str, **more: str) -> str:
         """Its part of an address."""
         said = {"site": site_id, "product": str(self.product)}
@@ -64,6 +70,13 @@ class Ref(NamedTuple):
         """Read its name in the page. Raises ValueError."""
         product, _, variant = text.partition("_")
         return cls(UUID(product), None if variant == _NONE else UUID(variant))
+
+
+def id_of_key(key: bytes) -> str:
+    """Give an item's name in the page by the key of its events, which is `site/product/variant`."""
+    _, _, item = key.decode(errors="replace").partition("/")
+    product, _, variant = item.partition("/")
+    return f"{product}_{variant or _NONE}"
 
 
 class Named:
@@ -146,3 +159,10 @@ async def read_row(books: Backend, access: Access, ref: Ref, then: datetime | No
     else:
         item = await get_variant(books, access, ref.product, ref.variant, asked)
     return Row(item, access.site_id)
+
+
+async def read_rows(books: Backend, access: Access, refs: Sequence[Ref]) -> list[Row]:
+    """Read items as they are now, at once and in this order; one that is not there is left out."""
+    items = await read_items(books, access, [ref.key for ref in refs])
+    rows = {row.ref: row for row in (Row(item, access.site_id) for item in items)}
+    return [rows[ref] for ref in refs if ref in rows]

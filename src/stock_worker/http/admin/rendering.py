@@ -34,6 +34,7 @@ TEMPLATES: Final = Environment(
     loader=PackageLoader("stock_worker.http.admin"),
     autoescape=True,
     undefined=StrictUndefined,
+    auto_reload=False,
     trim_blocks=True,
     lstrip_blocks=True,
 )

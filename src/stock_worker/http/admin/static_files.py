@@ -1,11 +1,13 @@
 """Files of the page. Law: an address names the contents, so a browser may keep them for ever.
 
-Source: contract section 7 (the page).
+A first view waits for each file that it asks for, so what is always loaded together is one. Source: contract section 7
+(the page).
 """
 
 import functools
 import gzip
 import hashlib
+from collections.abc import Mapping
 from importlib import resources
 from typing import Annotated, Final, NamedTuple
 
@@ -15,20 +17,22 @@ from stock_worker.http.problems import Problem
 
 router = APIRouter(prefix="/admin", include_in_schema=False)
 
-KINDS: Final = {
-    "app.css": "text/css",
-    "app.js": "text/javascript",
-    "alerts.css": "text/css",
-    "alerts.js": "text/javascript",
-    "bulk.css": "text/css",
-    "bulk.js": "text/javascript",
-    "htmx.min.js": "text/javascript",
-    "icon.svg": "image/svg+xml",
-    "lists.css": "text/css",
-    "reports.css": "text/css",
-    "reports.js": "text/javascript",
+FILES: Final[Mapping[str, tuple[str, ...]]] = {
+    "app.css": ("app.css",),
+    "app.js": ("htmx.min.js", "app.js"),
+    "alerts.css": ("app.css", "alerts.css"),
+    "alerts.js": ("alerts.js",),
+    "bulk.css": ("app.css", "bulk.css"),
+    "bulk.js": ("bulk.js",),
+    "icon.svg": ("icon.svg",),
+    "lists.css": ("app.css", "lists.css"),
+    "reports.css": ("app.css", "reports.css"),
+    "reports.js": ("reports.js",),
 }
-"""Every file that a page may load, and what it is."""
+"""Every file that a page may load, and which of `static` stand in it: a page has one of each kind, and scripts of its
+own beside `app.js`."""
+KINDS: Final = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
+"""What a file is, by the ending of its name."""
 
 PATH: Final = "/admin/static"
 _KEPT: Final = {"Cache-Control": "public, max-age=31536000, immutable", "Vary": "Accept-Encoding"}
@@ -70,10 +74,14 @@ def _addressed(name: str) -> str:
 
 @functools.cache
 def _files() -> dict[str, _File]:
-    read = {name: _read(name) for name in KINDS}
-    return {_addressed(name): _File(KINDS[name], text, gzip.compress(text, mtime=0)) for name, text in read.items()}
+    read = {name: _read(name) for name in FILES}
+    return {
+        _addressed(name): _File(KINDS[name.rpartition(".")[2]], text, gzip.compress(text, mtime=0))
+        for name, text in read.items()
+    }
 
 
 @functools.cache
 def _read(name: str) -> bytes:
-    return (resources.files("stock_worker.http.admin") / "static" / name).read_bytes()
+    folder = resources.files("stock_worker.http.admin") / "static"
+    return b"\n".join((folder / part).read_bytes() for part in FILES[name])

@@ -3,7 +3,7 @@
 Law: every item that moved or was announced is there, told of on one snapshot. Source: contract section 7.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 from uuid import UUID
 
@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field
 
 from stock_worker.core.model import MAX_COUNTER, Level
 from stock_worker.http.access import Access, Books, Reader
+from stock_worker.http.backend import Backend
 from stock_worker.http.documents import problems
 from stock_worker.http.parameters import Instant, Paged, PlainText
 from stock_worker.http.problems import Problem
@@ -88,9 +89,7 @@ async def list_items(books: Books, access: Reader, asked: Annotated[ItemsAsked, 
     """
     question = ListItems(asked.wanted(), asked.sorted_by, Slice(asked.limit, asked.offset))
     async with books.sites.asking(access.sites, access.site_id, question) as (connection, listed):
-        states = await reads.read_states(connection, access.site_id, listed.item_ids)
-        places = await reads.read_places(connection, access.site_id, listed.item_ids)
-    items = [Item.model_validate(with_places(state, places[state.item_id])) for state in states]
+        items = await _items(connection, access.site_id, listed.item_ids)
     return ItemList.model_validate({"items": items, "pagination": asked.pagination(listed.total)})
 
 
@@ -120,6 +119,13 @@ async def tell_availability(books: Books, access: Reader, asked: AskedAvailabili
     return Availabilities.model_validate({"items": [told[key] for key in keys]})
 
 
+async def read_items(books: Backend, access: Access, keys: Collection[reads.Key]) -> list[Item]:
+    """Give these items as they are now, all on one snapshot, in any order; one that was never seen is left out."""
+    async with books.reading(access.sites) as connection:
+        ids = await reads.find_items(connection, access.site_id, keys)
+        return await _items(connection, access.site_id, list(ids.values()))
+
+
 def told(state: State) -> dict[str, Any]:
     """An item under the names of the inventory report."""
     same = ("product_id", "variant_id", "name", "variant_name", "sku", "category_id", "category_name", "image_url")
@@ -139,6 +145,12 @@ def with_places(state: State, places: Iterable[Mapping[str, Any]]) -> dict[str, 
     more = {name: getattr(state, name) for name in ("options", "track_inventory", "archived", "version")}
     counted = [place["last_counted_at"] for place in found if place["last_counted_at"] is not None]
     return told(state) | more | {"last_counted_at": max(counted, default=None), "locations": found}
+
+
+async def _items(connection: "Connection", site_id: str, item_ids: Sequence[int]) -> list[Item]:
+    states = await reads.read_states(connection, site_id, item_ids)
+    places = await reads.read_places(connection, site_id, item_ids)
+    return [Item.model_validate(with_places(state, places[state.item_id])) for state in states]
 
 
 async def _one(books: Books, access: Access, key: reads.Key, asked: OneAsked) -> ItemThen:

@@ -103,11 +103,16 @@ async def stream(
 
 
 async def listen(
-    books: Backend, access: Access, token: str, topics: Collection[str], last_event_id: str | None
+    books: Backend,
+    access: Access,
+    token: str,
+    topics: Collection[str],
+    last_event_id: str | None,
+    kind: type[Listener] = Listener,
 ) -> EventStream:
     """Begin to tell one who reads a site of these topics, until the token ends, which was verified before."""
     lasts_s = expires_at(token) - books.clock().timestamp()
-    listener = await books.stream.join(access.site_id, topics, last_event_id)
+    listener = await books.stream.join(access.site_id, topics, last_event_id, kind)
     return EventStream(books.stream, listener, max(0.0, min(lasts_s, LASTS_MAX_S)))
 
 

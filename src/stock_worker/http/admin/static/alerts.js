@@ -55,8 +55,8 @@
 
   document.addEventListener("line-open", () => { if (stale) move(); });
   document.addEventListener("line-gap", move);
-  document.addEventListener("line-moved", ({ detail: { kind, item } }) => {
-    if (kind === "alert-level-changed" || byId("alert-" + item)) move();
+  document.addEventListener("line-moved", ({ detail }) => {
+    if (detail["alert-level-changed"] || Object.values(detail).flat().some((item) => byId("alert-" + item))) move();
   });
 
   // A list without a line: who comes back to it sees it as it is now, but for who chooses or fills in.

@@ -1,7 +1,7 @@
 // What makes the page quick and live. Without it everything still works, as links and forms.
 // No part of a page is made here but figures of the preview: the server renders, htmx swaps.
-"use strict";
 (() => {
+  "use strict"; // here, since it is sent behind htmx
   const byId = (id) => document.getElementById(id);
 
   // On a phone the places are a strip that scrolls: where one is has to be seen.
@@ -192,7 +192,7 @@
   // ---------------------------------------------------------------- the line
 
   // What the server tells while somebody looks at a page with [data-live], as events of the document: "line-moved" with
-  // an item and what was told, "line-gap" where it is not known what moved, "line-open" once it is there (again).
+  // the items that moved by topic, "line-gap" where it is not known what moved, "line-open" once it is there (again).
   // What is asked for in its turn has the line as its source; "line-note" says beside its state what is to be known.
 
   const PAUSE_MS = [1000, 2000, 5000, 10000];
@@ -224,8 +224,7 @@
 
   const moved = (event) => {
     last = event.lastEventId;
-    const told = JSON.parse(event.data);
-    tell("line-moved", { kind: event.type, item: `${told.product_id}_${told.variant_id || "none"}`, told });
+    tell("line-moved", JSON.parse(event.data));
   };
 
   // Nobody is led away from what he has not asked for: he may be in the middle of a form.
@@ -259,8 +258,7 @@
       tries = 0;
       say("on", "Live");
     });
-    source.addEventListener("stock-changed", moved);
-    source.addEventListener("alert-level-changed", moved);
+    source.addEventListener("moved", moved);
     source.addEventListener("behind", (event) => {
       last = event.lastEventId;
       tell("line-gap");
@@ -294,6 +292,7 @@
   // ---------------------------------------------------------------- live rows
 
   const GATHER_MS = 150;
+  const MARKED_MS = 1600;
   const AT_ONCE = 100;
   const waiting = new Set();
   let asking = false;
@@ -306,6 +305,12 @@
       asking = true;
       setTimeout(read, GATHER_MS);
     }
+  };
+
+  // A mark that fades would have the row painted sixty times a second, for as long as rows change.
+  const mark = (row) => {
+    row.classList.add("changed");
+    setTimeout(() => row.classList.remove("changed"), MARKED_MS);
   };
 
   // Reads the rows that moved, a few requests at most at a time, and marks those that are new.
@@ -327,7 +332,20 @@
     } finally {
       for (const [item, version] of versions) {
         const row = byId("row-" + item);
-        if (row && version !== undefined && row.dataset.version !== version) row.classList.add("changed");
+        if (row && version !== undefined && row.dataset.version !== version) mark(row);
+      }
+    }
+  };
+
+  // A row takes the cells that differ: a click that began on another one of them is not lost, nor is the focus.
+  const renew = (row, now) => {
+    for (const { name, value } of now.attributes) if (name !== "hx-swap-oob") row.setAttribute(name, value);
+    for (const cell of [...row.cells]) {
+      const other = now.cells[0]; // the first that is left
+      if (cell.isEqualNode(other)) other.remove();
+      else {
+        cell.replaceWith(other);
+        htmx.process(other);
       }
     }
   };
@@ -337,7 +355,11 @@
     if (!line || event.detail.target !== line) return;
     const { head, body } = new DOMParser().parseFromString(event.detail.serverResponse, "text/html");
     for (const part of [body, ...[...head.querySelectorAll("template")].map((template) => template.content)]) {
-      for (const each of part.querySelectorAll("[hx-swap-oob=true]")) if (!byId(each.id)) each.remove();
+      for (const each of part.querySelectorAll("[hx-swap-oob=true]")) {
+        const there = byId(each.id);
+        if (there && each.matches("tr")) renew(there, each);
+        if (!there || each.matches("tr")) each.remove();
+      }
     }
     event.detail.serverResponse = head.innerHTML + body.innerHTML;
   });
@@ -346,7 +368,7 @@
 
   document.addEventListener("line-open", () => want([]));
   document.addEventListener("line-gap", () => want(shown()));
-  document.addEventListener("line-moved", ({ detail: { item, told } }) => {
-    if (told.last_of_command !== false && (byId("row-" + item) || isOpen(item))) want([item]);
+  document.addEventListener("line-moved", ({ detail }) => {
+    want(Object.values(detail).flat().filter((item) => byId("row-" + item) || isOpen(item)));
   });
 })();

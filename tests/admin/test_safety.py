@@ -184,7 +184,7 @@ def test_the_policy_lets_only_our_files_run() -> None:
     assert (allowed["form-action"], allowed["frame-ancestors"]) == ("'self'", "'none'")
 
 
-MARKUP: Final = "<script>alert(1)</script>\"'&{{ 7*7 }}"
+MARKUP: Final = "<script>alert(1)</script>\"'&{{ 731*7 }}"
 
 
 async def test_markup_in_a_name_is_text(api: Api, books: Books) -> None:
@@ -199,7 +199,7 @@ async def test_markup_in_a_name_is_text(api: Api, books: Books) -> None:
         assert page.status == 200
         assert "alert(1)</script>" not in page.text
         assert MARKUP in page.one("title").text + page.one("main").text, path
-        assert "49" not in page.one("main").text.replace("2026", "")
+        assert "5117" not in page.one("main").text
         assert not [each for each in page.elements if "onerror" in each.attributes]
     searched = await signed_in(api).get(q=MARKUP)
     assert searched.value("q") == MARKUP

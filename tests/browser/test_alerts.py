@@ -1,16 +1,17 @@
 """Alerts, thresholds and settings as a person has them: by keyboard, in place, on a phone, for everybody."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Final
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import expect
+from playwright.async_api import Route, expect
 
 from stock_worker.settings import Settings
 from tests.browser.conftest import OpenTab
-from tests.browser.people import fits, focused, is_live, visit
+from tests.browser.people import arrived, fits, focused, is_live, visit
 from tests.browser.tabs import PHONE, WIDE, Screen, Tab
 from tests.flow.running import make_topics
 from tests.http.booking import Books, variant
@@ -112,6 +113,30 @@ async def test_the_list_follows_what_moves_but_not_below_ones_hands(
     await expect(sixth).to_have_count(0, timeout=20_000)
     await expect(tab.page.locator("#live")).to_have_text("Live")
     assert await tab.page.evaluate("history.length") == addresses
+
+
+async def test_a_list_that_was_asked_for_before_one_came_to_it_waits_as_well(open_tab: OpenTab, app: Served) -> None:
+    tab = await arrived(open_tab, app)
+    asked, may_come = asyncio.Event(), asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        if "hx-request" in route.request.headers:
+            asked.set()
+            await may_come.wait()
+        await route.continue_()
+
+    await tab.page.route("**/admin/alerts?*", hold)
+    await tab.page.goto(ALERTS)
+    async with asyncio.timeout(20):
+        await asked.wait()
+    await tab.page.locator(f"#dismiss-{row(1)}").focus()
+    await tab.page.evaluate("document.getElementById('alerts').dataset.first = ''")
+    may_come.set()
+    await expect(tab.page.locator("#live")).to_have_text("Live, changes wait", timeout=20_000)
+    await expect(tab.page.locator("#alerts[data-first]")).to_have_count(1)
+    assert await focused(tab) == f"dismiss-{row(1)}"
+    await tab.page.locator("#search").focus()
+    await expect(tab.page.locator("#alerts[data-first]")).to_have_count(0, timeout=20_000)
 
 
 async def test_a_threshold_is_overridden_in_place_and_its_inheritance_is_seen(open_tab: OpenTab, app: Served) -> None:

@@ -48,6 +48,13 @@
     }
   };
 
+  // Who came to the list while it was asked for keeps the one he has until he leaves it.
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    if (event.detail.requestConfig.elt !== byId("live") || event.detail.target !== list() || !isInUse()) return;
+    event.detail.shouldSwap = false;
+    move();
+  });
+
   const move = () => {
     stale = true;
     if (!timer) timer = setTimeout(follow, GATHER_MS);

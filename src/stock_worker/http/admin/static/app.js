@@ -337,7 +337,14 @@
     }
   };
 
-  // A row takes the cells that differ: a click that began on another one of them is not lost, nor is the focus.
+  const isSame = (row, now) => {
+    const [one, other] = [row, now].map((each) => each.cloneNode(true));
+    one.classList.remove("changed");
+    other.removeAttribute("hx-swap-oob");
+    return one.isEqualNode(other);
+  };
+
+  // A row takes the cells that differ, so that a click that began on another one of them is not lost.
   const renew = (row, now) => {
     for (const { name, value } of now.attributes) if (name !== "hx-swap-oob") row.setAttribute(name, value);
     for (const cell of [...row.cells]) {
@@ -357,8 +364,9 @@
     for (const part of [body, ...[...head.querySelectorAll("template")].map((template) => template.content)]) {
       for (const each of part.querySelectorAll("[hx-swap-oob=true]")) {
         const there = byId(each.id);
-        if (there && each.matches("tr")) renew(there, each);
-        if (!there || each.matches("tr")) each.remove();
+        const isPressed = there && there.matches("tr:active");
+        if (isPressed) renew(there, each);
+        if (!there || isPressed || isSame(there, each)) each.remove();
       }
     }
     event.detail.serverResponse = head.innerHTML + body.innerHTML;

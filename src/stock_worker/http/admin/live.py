@@ -1,7 +1,7 @@
 """What moves while somebody looks. Law: it is the API's stream, for who holds the cookie in the place of a header.
 
 A browser's EventSource sends no bearer. A page reads anew what it shows, so it is told which items moved and not how:
-a shop with 500 orders a second has a megabyte of events in each. Source: contract section 7 (`…/stream`, the page).
+500 orders of two lines a second are a thousand events. Source: contract section 7 (`…/stream`, the page).
 """
 
 import json

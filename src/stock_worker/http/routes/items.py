@@ -123,7 +123,8 @@ async def read_items(books: Backend, access: Access, keys: Collection[reads.Key]
     """Give these items as they are now, all on one snapshot, in any order; one that was never seen is left out."""
     async with books.reading(access.sites) as connection:
         ids = await reads.find_items(connection, access.site_id, keys)
-        return await _items(connection, access.site_id, list(ids.values()))
+        items = await _items(connection, access.site_id, list(ids.values()))
+    return [Item.model_validate(item) for item in items]
 
 
 def told(state: State) -> dict[str, Any]:
@@ -147,10 +148,10 @@ def with_places(state: State, places: Iterable[Mapping[str, Any]]) -> dict[str, 
     return told(state) | more | {"last_counted_at": max(counted, default=None), "locations": found}
 
 
-async def _items(connection: "Connection", site_id: str, item_ids: Sequence[int]) -> list[Item]:
+async def _items(connection: "Connection", site_id: str, item_ids: Sequence[int]) -> list[dict[str, Any]]:
     states = await reads.read_states(connection, site_id, item_ids)
     places = await reads.read_places(connection, site_id, item_ids)
-    return [Item.model_validate(with_places(state, places[state.item_id])) for state in states]
+    return [with_places(state, places[state.item_id]) for state in states]
 
 
 async def _one(books: Books, access: Access, key: reads.Key, asked: OneAsked) -> ItemThen:

@@ -66,10 +66,18 @@ class Health:
     @staticmethod
     def bind(host: str, port: int) -> socket.socket:
         """Take the port, before anything else starts. Raises OSError."""
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        listening = socket.create_server((host, port), family=family, backlog=_BACKLOG)
-        listening.setblocking(False)  # noqa: FBT003 - the socket's own signature
-        return listening
+        return _listening(host, port)
+
+    @staticmethod
+    def share(host: str, port: int, processes: int) -> list[socket.socket]:
+        """Take the port for several processes, a socket for each. Raises OSError where somebody has it.
+
+        The kernel deals connections out among such sockets. From a single one that all accept from, the process that
+        is woken first takes nearly every connection, while the others have nothing to do.
+        """
+        with _listening(host, port) as alone:  # else we would share it with whoever shares as well: another API
+            port = alone.getsockname()[1]
+        return [_listening(host, port, is_shared=True) for _ in range(processes)]
 
     async def serve(self, listening: socket.socket) -> None:
         """Answer until `stop`. Signals are the service's and not the server's."""
@@ -130,3 +138,10 @@ class _Server(uvicorn.Server):
 
 def _verdict(name: str, reasons: list[str], more: dict[str, list[str]]) -> Response:
     return JSONResponse({name: not reasons, "reasons": reasons, **more}, status_code=503 if reasons else 200)
+
+
+def _listening(host: str, port: int, *, is_shared: bool = False) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.create_server((host, port), family=family, backlog=_BACKLOG, reuse_port=is_shared)
+    listening.setblocking(False)  # noqa: FBT003 - the socket's own signature
+    return listening

@@ -5,7 +5,7 @@ import os
 import signal
 import socket
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -84,8 +84,9 @@ async def test_a_wrong_password_ends_with_1_in_one_line_that_holds_no_password(s
         assert "wr0ng-w0rd-entirely" not in served.log.read_text()
 
 
-async def test_a_taken_port_ends_with_1(start: Start) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
+@pytest.mark.parametrize("by_another_api", [False, True])
+async def test_a_taken_port_ends_with_1(start: Start, by_another_api: bool) -> None:
+    with socket.create_server(("127.0.0.1", 0), reuse_port=by_another_api) as taken:
         port = str(taken.getsockname()[1])
         with start("api", STOCK_HTTP_PORT=port) as served:
             await _one_critical_line(served, "STOCK_HTTP_PORT", port)
@@ -145,6 +146,24 @@ async def test_several_processes_answer_as_one_and_end_in_order(start: Start) ->
         served.popen.send_signal(signal.SIGTERM)
         assert await served.ended(END_S) == 0
         assert "raceback" not in served.log.read_text()
+
+
+async def test_connections_are_dealt_out_among_the_processes(start: Start) -> None:
+    with start("api") as served, ExitStack() as kept:
+        await served.answers("/healthz", 200)
+        for _ in range(40):  # one after the other: the process that is free first would take nearly all of them
+            connection = kept.enter_context(socket.create_connection(("127.0.0.1", served.port), timeout=START_S))
+            connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: here\r\n\r\n")
+            assert connection.recv(1024).startswith(b"HTTP/1.1 200")
+        taken = [
+            sum(
+                each.status == psutil.CONN_ESTABLISHED and each.laddr.port == served.port
+                for each in child.net_connections()
+            )
+            for child in served.children()
+        ]
+        assert sum(taken) == 40
+        assert min(taken) >= 5, "by chance this fails once in a million runs"
 
 
 async def test_a_process_that_dies_takes_all_down_with_its_reason(start: Start) -> None:

@@ -1,9 +1,9 @@
 """The API as processes on one port, or beside a worker. Law: it answers whole or not at all.
 
-One process listens and starts the others, which all accept from its socket; each is the whole application. The one that
-dies takes all down with its reason: half an API is seen by nobody, and whoever restarts us restarts all of it. Health
-answers from the first moment. The database is waited for and told of once, by the first process; what only an operator
-can mend ends the start in one line. SIGTERM ends what is under way within 25 s.
+One process takes the port and starts the others, each with a socket of its own on it and the whole application. The
+one that dies takes all down with its reason: half an API is seen by nobody, and whoever restarts us restarts all of it.
+Health answers from the first moment. The database is waited for and told of once, by the first process; what only an
+operator can mend ends the start in one line. SIGTERM ends what is under way within 25 s.
 Source: contract section 8 (`api`, `run --with-api`, exit codes).
 """
 
@@ -106,30 +106,29 @@ class _Processes:
         with _signals(self._stopping):
             where = f"{self._settings.http_host}:{self._settings.http_port}"
             try:
-                listening = Health.bind(self._settings.http_host, self._settings.http_port)
+                sockets = Health.share(self._settings.http_host, self._settings.http_port, self._count)
             except OSError as error:
                 words = f"STOCK_HTTP_HOST and STOCK_HTTP_PORT ({where}) cannot be used; free the port or set another"
                 say(logger, logging.CRITICAL, words, error=one_line(error))
                 return 1
-            with listening:
-                host, port = listening.getsockname()[:2]
-                started = self._start(listening)
+            host, port = sockets[0].getsockname()[:2]
+            started = self._start(sockets)
             say(logger, logging.INFO, "serving", host=host, port=port, processes=self._count)
             try:
                 return await self._watch(started)
             finally:
                 await _end(started)
 
-    def _start(self, listening: socket.socket) -> list[BaseProcess]:
+    def _start(self, sockets: Sequence[socket.socket]) -> list[BaseProcess]:
         # Spawned and not forked: nothing of this process's threads, loop and connections is in them.
         spawn = multiprocessing.get_context("spawn")
-        processes = [
-            spawn.Process(target=_serve_in_child, args=(self._settings, listening, self._figures), name=f"api {number}")
-            for number in range(1, self._count + 1)
-        ]
-        for process in processes:
-            process.start()
-        return list(processes)
+        processes = list[BaseProcess]()
+        for number, listening in enumerate(sockets, 1):
+            with listening:  # from here on it is that process's alone
+                arguments = (self._settings, listening, self._figures)
+                processes.append(spawn.Process(target=_serve_in_child, args=arguments, name=f"api {number}"))
+                processes[-1].start()
+        return processes
 
     async def _watch(self, processes: Sequence[BaseProcess]) -> int:
         """Wait for the database, a signal or an end. Returns the exit code."""
@@ -208,7 +207,7 @@ async def _end(processes: Sequence[BaseProcess]) -> None:
 
 
 def _serve_in_child(settings: Settings, listening: socket.socket, figures: Path) -> None:
-    """Serve from the first process's socket, until it says so or is no more."""
+    """Serve from a socket of the first process's, until it says so or is no more."""
     log.configure(settings.log_format, settings.log_level, secrets=settings.secrets())
     collect_seldom()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

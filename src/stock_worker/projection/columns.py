@@ -145,7 +145,7 @@ class Columns:
         So is a product that is sold by its variants, one of which is seen, until it moves itself.
         """
         if self._seen is None:
-            base = ~(self.archived & (self.on_hand == 0) & (self.reserved == 0))
+            base = ~self._put_away(slice(None))
             product = self.product_code
             has_variants = np.zeros(len(self.products), np.bool_)
             has_variants[product[base & self.is_variant]] = True
@@ -175,6 +175,7 @@ class Columns:
         if len(new := np.flatnonzero(at < 0)):
             at[new] = np.arange(self.count, self.count + len(new))
             self._grow(ids[new])
+        before = self._shown_by(at)
         for name, kind in _NUMBERS.items():
             self._stores[name][at] = np.array(columns[name], kind)
         self._stores["category"][at] = self._category_codes(columns["category_id"], columns["category_name"])
@@ -183,7 +184,8 @@ class Columns:
         _keep(self.odd_price_values, rows, columns["odd_price_value"])
         self.names.put(rows, columns["name"], columns["key"])
         self.skus.put(rows, columns["sku"], columns["key"])
-        self._seen = None
+        if len(new) or not np.array_equal(before, self._shown_by(at)):
+            self._seen = None
 
     def set_levels(self, short: Mapping[int, int]) -> None:
         """Take the levels of all items that moved: the code of those that are not ok, by item id."""
@@ -191,6 +193,15 @@ class Columns:
         codes = np.fromiter(short.values(), np.int8, len(short))
         self.level[self.moved] = 0
         self.level[rows[rows >= 0]] = codes[rows >= 0]
+
+    def _put_away(self, rows: Ints | slice) -> Flags:
+        """Say of rows which are archived and empty."""
+        put_away: Flags = self.archived[rows] & (self.on_hand[rows] == 0) & (self.reserved[rows] == 0)
+        return put_away
+
+    def _shown_by(self, rows: Ints) -> Flags:
+        """Give what rows say of who is seen: movements of one item mostly leave it as it was for all."""
+        return np.stack([self._put_away(rows), self.moved[rows]])
 
     def _category_codes(self, ids: Sequence[str | None], names: Sequence[str | None]) -> list[int]:
         codes = []

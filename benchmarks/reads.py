@@ -46,6 +46,8 @@ WRITES_PER_S: Final = 250.0
 PEAK_MIN: Final = 500.0
 """Adjustments a second over HTTP that are aimed at; half of them is the open loop's rate."""
 WRITE_MAX_MS: Final = 100.0
+_WARM_S: Final = 20.0
+"""How long the load runs before it counts: each connection plans its statements anew the first five times."""
 _AT_MOST_PER_S: Final = 2_000
 """Adjustments to have at hand for the closed loop: more than it takes."""
 
@@ -150,12 +152,12 @@ async def _first_requests(served: Served, meter: Meter, sites: Sites, now: datet
 async def _load(place: Place, meter: Meter, served: Served, world: World, seconds: float) -> Load:
     sites = world.sites
     tag, warm = f"{place.prefix}", int(ORDERS_PER_S * COLD_BROKER_S)
-    async with Clock(place, tag, orders_of(sites, tag), warm + int(ORDERS_PER_S * seconds)) as clock:
+    async with Clock(place, tag, orders_of(sites, tag), warm + int(ORDERS_PER_S * (_WARM_S + seconds))) as clock:
         await clock.first_answer(served.worker)
         first = await _first_requests(served, meter, sites, world.now)
         await clock.offer(ORDERS_PER_S, served.worker, until=warm)
         known = [(site_of_order(sites, number), f"{tag}{number:09d}") for number in range(clock.answered)]
-        requests = mixed(world._replace(orders=known), seconds)
+        requests = mixed(world._replace(orders=known), _WARM_S + seconds)
         offering = asyncio.create_task(clock.offer(ORDERS_PER_S, served.worker))
         answered, began = clock.answered, time.monotonic()
         answers, used = await served.ask(meter, [each for _, each in requests], READERS)
@@ -164,7 +166,9 @@ async def _load(place: Place, meter: Meter, served: Served, world: World, second
         order_ms = ms_within(await clock.answers(warm), 0.99)
     by_kind: dict[Kind, list[Answered]] = {kind: [] for kind, _ in requests}
     for answer in answers:
-        by_kind[requests[answer.number][0]].append(answer)
+        kind, asked = requests[answer.number]
+        if asked.due_s >= _WARM_S:
+            by_kind[kind].append(answer)
     told = [_told(kind.name, kind.limit_ms, by_kind[kind]) for kind in (*KINDS, SELDOM) if kind in by_kind]
     return Load(first, told, orders_per_s, order_ms, used)
 

@@ -47,7 +47,7 @@ PEAK_MIN: Final = 500.0
 """Adjustments a second over HTTP that are aimed at; half of them is the open loop's rate."""
 WRITE_MAX_MS: Final = 100.0
 _WARM_S: Final = 20.0
-"""How long the load runs before it counts: each connection plans its statements anew the first five times."""
+"""How long the load runs before its requests count: each connection plans its statements anew the first five times."""
 _AT_MOST_PER_S: Final = 2_000
 """Adjustments to have at hand for the closed loop: more than it takes."""
 

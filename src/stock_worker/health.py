@@ -64,9 +64,12 @@ class Health:
         self._stopped = False
 
     @staticmethod
-    def bind(host: str, port: int) -> socket.socket:
-        """Take the port, before anything else starts. Raises OSError."""
-        return _listening(host, port)
+    def bind(host: str, port: int, *, is_shared: bool = False) -> socket.socket:
+        """Take the port, before anything else starts; alone, or with whoever shares it too. Raises OSError."""
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        listening = socket.create_server((host, port), family=family, backlog=_BACKLOG, reuse_port=is_shared)
+        listening.setblocking(False)  # noqa: FBT003 - the socket's own signature
+        return listening
 
     @staticmethod
     def share(host: str, port: int, processes: int) -> list[socket.socket]:
@@ -75,9 +78,9 @@ class Health:
         The kernel deals connections out among such sockets. From a single one that all accept from, the process that
         is woken first takes nearly every connection, while the others have nothing to do.
         """
-        with _listening(host, port) as alone:  # else we would share it with whoever shares as well: another API
+        with Health.bind(host, port) as alone:  # else we would share it with whoever shares as well: another API
             port = alone.getsockname()[1]
-        return [_listening(host, port, is_shared=True) for _ in range(processes)]
+        return [Health.bind(host, port, is_shared=True) for _ in range(processes)]
 
     async def serve(self, listening: socket.socket) -> None:
         """Answer until `stop`. Signals are the service's and not the server's."""
@@ -138,10 +141,3 @@ class _Server(uvicorn.Server):
 
 def _verdict(name: str, reasons: list[str], more: dict[str, list[str]]) -> Response:
     return JSONResponse({name: not reasons, "reasons": reasons, **more}, status_code=503 if reasons else 200)
-
-
-def _listening(host: str, port: int, *, is_shared: bool = False) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listening = socket.create_server((host, port), family=family, backlog=_BACKLOG, reuse_port=is_shared)
-    listening.setblocking(False)  # noqa: FBT003 - the socket's own signature
-    return listening

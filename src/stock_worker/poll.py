@@ -91,7 +91,7 @@ def make_broker(settings: Settings, receiver: Receiver, topics: list[str], pace:
 
     @subscriber
     async def hand_over(records: tuple[RawRecord, ...]) -> None:
-        pace.flows(subscriber.consumer)
+        pace.flows(subscriber.consumer, len(records))
         await receiver.polled(records)
 
     return broker, subscriber

@@ -59,7 +59,7 @@ class Settings(BaseSettings):
 
     batch_max_records: Annotated[int, Field(ge=1, le=20_000)] = 1_000
     batch_max_lines: Annotated[int, Field(ge=MAX_LINES_OF_A_COMMAND, le=1_000_000)] = 10_000
-    batch_max_wait_ms: Annotated[int, Field(ge=1, le=60_000)] = 20
+    batch_max_wait_ms: Annotated[int, Field(ge=1, le=60_000)] = 60
 
     event_source: Annotated[str, Field(min_length=1, max_length=500)] = "stock-worker"
     emit_applied: bool = True

@@ -146,8 +146,8 @@ def test_products_have_codes_and_ids(history: list[list[Thing]]) -> None:
 
 
 @given(st.lists(st.lists(st.tuples(st.integers(0, 40), st.sampled_from([None, "a", "b", "C", "cc"]))), max_size=8))
-def test_texts_stay_in_order_however_they_come(batches: list[list[tuple[int, str | None]]]) -> None:
-    """With so small a limit, all ways of keeping the order are gone."""
+def test_texts_stay_in_order_and_are_found_however_they_come(batches: list[list[tuple[int, str | None]]]) -> None:
+    """With so small a limit, all ways of keeping the order and of searching are gone."""
     column, last = texts.Texts(), list[str | None]()
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(texts, "_FEW", 2)
@@ -159,10 +159,14 @@ def test_texts_stay_in_order_however_they_come(batches: list[list[tuple[int, str
                     column.put([row], [text], [b"%02d" % row])
             if number % 3 == 2:
                 column.ascending()
+                column.join()
         found = column.ascending().tolist()
+        held = {part: set(column.holds(part).tolist()) for part in ("A", "c", "cc", "d")}
     assert found == sorted(
         (row for row, text in enumerate(last) if text is not None), key=lambda row: (str(last[row]).lower(), row)
     )
+    for part, rows in held.items():
+        assert rows == {row for row, text in enumerate(last) if text is not None and part.lower() in text.lower()}
 
 
 @pytest.mark.parametrize("values", [[2**62] * 9, [-(2**62)] * 9, [-1, 2**40, -(2**40)], []])

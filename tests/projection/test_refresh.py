@@ -11,7 +11,7 @@ from asyncpg import Connection
 
 from stock_worker.handle import Policy, handle_batch
 from stock_worker.projection.columns import FIELDS, Columns
-from stock_worker.projection.refresh import SQL, Held
+from stock_worker.projection.refresh import SQL, Held, ids_of
 from stock_worker.store.engine import connect
 from stock_worker.store.steering import rules
 from stock_worker.store.steering.rules import Scope
@@ -218,5 +218,6 @@ async def test_only_what_is_new_is_asked_for(books: Books, reader: Connection) -
     async with snapshot(reader):
         since = held._floors[0][1] - timedelta(days=1)
         asked = SITE, since, held._mark["oldest"] % 2**32
-        touched = await reader.fetch(SQL["touched"], *asked)
-    assert len(touched) == 1
+        mark = await reader.fetchrow(SQL["mark"], *asked)
+    assert mark is not None
+    assert len(ids_of(mark["touched"])) == 1

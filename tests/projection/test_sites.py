@@ -13,6 +13,7 @@ from stock_worker.metrics import Metrics
 from stock_worker.projection import sites as module
 from stock_worker.projection.asked import ListItems
 from stock_worker.projection.columns import Columns
+from stock_worker.projection.refresh import AT_ONCE, Held
 from stock_worker.projection.sites import Sites
 from stock_worker.store.engine import open_pool
 from stock_worker.store.reads.items import Listed, Wanted
@@ -206,7 +207,7 @@ async def test_a_server_that_is_behind_is_loaded_from_at_once(readers: Readers, 
 async def test_a_site_in_use_is_followed_when_nobody_asks(
     readers: Readers, books: Books, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "FOLLOW_S", 0.05)
+    monkeypatch.setattr(module, "FOLLOW_MAX_S", 0.05)
     await restock(books, 1)
     held = Sites(readers.reading, Metrics())
     await ids(held)
@@ -231,10 +232,20 @@ async def test_who_asks_a_site_that_is_followed_brings_it_up_himself(readers: Re
     await held.close()
 
 
+@pytest.mark.parametrize(
+    ("moving", "seconds"),
+    [(0.0, module.FOLLOW_MAX_S), (1.0, module.FOLLOW_MAX_S), (AT_ONCE / 2, 2.0), (10.0 * AT_ONCE, module.FOLLOW_S)],
+)
+def test_a_site_is_followed_the_sooner_the_more_moves_there(moving: float, seconds: float) -> None:
+    held = Held(SITE)
+    held.moving = moving
+    assert module._pause(held) == seconds
+
+
 async def test_a_site_that_cannot_be_followed_is_dropped_and_loaded_when_it_is_asked_for(
     readers: Readers, books: Books, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(module, "FOLLOW_S", 0.05)
+    monkeypatch.setattr(module, "FOLLOW_MAX_S", 0.05)
     await restock(books, 1)
     held = Sites(readers.reading, Metrics())
     await ids(held)

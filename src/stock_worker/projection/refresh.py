@@ -30,8 +30,9 @@ RECORDED_BACK: Final = timedelta(seconds=5)
 """How far the database's clock may go back between two snapshots without a change being missed."""
 UNDER_WAY_MAX: Final = timedelta(seconds=60)
 """How old a transaction under way may be that a load does not see: one that idles for 30 s is ended by the database."""
-_AT_ONCE: Final = 250
+AT_ONCE: Final = 250
 """Items read and taken together: some 3 ms, in which the process does nothing else."""
+_AT_LEAST_S: Final = 0.001
 _XIDS: Final = 1 << 32
 _FLOORS_APART: Final = timedelta(seconds=1)
 
@@ -47,19 +48,22 @@ class Held:
 
     site_id: str
     columns: Columns = field(default_factory=Columns)
+    moving: float = 0.0
+    """Items that moved a second between the last two snapshots."""
     _mark: "Row | None" = None
     _floors: list[tuple[int, datetime]] = field(default_factory=list)
     """Which number was not given out yet, and when. The first is before all that the last snapshot did not see."""
 
     async def load(self, connection: "Connection") -> None:
         """Read all items, once, on the connection's snapshot."""
-        mark = await connection.fetchrow(SQL["mark"], self.site_id)
+        mark = await connection.fetchrow(SQL["mark"], self.site_id, None, None)
         assert mark is not None
         assert self._mark is None, "it is loaded once"
         await self._read(connection, ids_of(await connection.fetchval(SQL["known"], self.site_id)).tolist())
         for texts in (self.columns.names, self.columns.skus):
-            await asyncio.sleep(0)  # others have a turn in between
-            texts.ascending()
+            for prepare in (texts.ascending, texts.join):
+                await asyncio.sleep(0)  # others have a turn in between
+                prepare()
         self._note(mark)
 
     async def refresh(self, connection: "Connection", recorded_back: timedelta) -> bool:
@@ -69,22 +73,23 @@ class Held:
         """
         last = self._mark
         assert last is not None, "it is loaded first"
-        mark = await connection.fetchrow(SQL["mark"], self.site_id)
+        since = self._floors[0][1] - recorded_back
+        mark = await connection.fetchrow(SQL["mark"], self.site_id, since, last["oldest"] % _XIDS)
         assert mark is not None
         if mark["next"] < last["next"] or mark["moment"] < last["moment"]:
             return False
-        since = self._floors[0][1] - recorded_back
-        touched = await connection.fetch(SQL["touched"], self.site_id, since, last["oldest"] % _XIDS)
-        await self._read(connection, [row["item_id"] for row in touched])
+        touched = ids_of(mark["touched"]).tolist()
+        await self._read(connection, touched)
         if mark["has_jobs"] or last["has_jobs"] or mark["stamp"] != last["stamp"]:
             short = await connection.fetch(SQL["short"], self.site_id)
             self.columns.set_levels({row["item_id"]: row["code"] for row in short})
         self._note(mark)
+        self.moving = len(touched) / max((mark["moment"] - last["moment"]).total_seconds(), _AT_LEAST_S)
         return True
 
     async def _read(self, connection: "Connection", item_ids: list[int]) -> None:
-        for first in range(0, len(item_ids), _AT_ONCE):
-            self.columns.apply(await connection.fetch(SQL["rows_of"], self.site_id, item_ids[first : first + _AT_ONCE]))
+        for first in range(0, len(item_ids), AT_ONCE):
+            self.columns.apply(await connection.fetch(SQL["rows_of"], self.site_id, item_ids[first : first + AT_ONCE]))
 
     def _note(self, mark: "Row") -> None:
         self._mark = mark

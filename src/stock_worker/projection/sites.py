@@ -5,7 +5,8 @@ Those who ask of one site take turns: each begins its snapshot in its turn, so t
 what is held up to it, and has its answer before the next begins. What was being loaded or brought up when something
 failed or was cut off is dropped. What is held for RELOAD_S is loaded anew beside its use.
 
-Whoever comes back to a site waits for all that moved since: so a site that is in use is followed, second by second.
+Whoever comes back to a site waits for all that moved since: so a site that is in use is followed, sooner or later by
+how much moves there.
 Source: contract section 7.
 """
 
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from stock_worker.log import one_line, say
 from stock_worker.metrics import Metrics
 from stock_worker.projection.asked import Question
-from stock_worker.projection.refresh import RECORDED_BACK, Held
+from stock_worker.projection.refresh import AT_ONCE, RECORDED_BACK, Held
 
 if TYPE_CHECKING:
     from asyncpg import Connection
@@ -36,6 +37,8 @@ RELOAD_S: Final = 600.0
 ITEMS_MAX: Final = 3_000_000
 """Items that a process holds: some 600 bytes each. The site that was asked for longest ago goes first."""
 FOLLOW_S: Final = 1.0
+FOLLOW_MAX_S: Final = 3.0
+"""Each time costs some six round trips, which is as much as reading two hundred items."""
 _IN_USE_S: Final = 300.0
 """How long after it was asked for a site is followed: somebody who looks at a page is about to ask again."""
 _LOADS: Final = 2
@@ -120,11 +123,11 @@ class Sites:
             site.following = asyncio.create_task(self._follow(site_id, site), name=f"follow of site {site_id}")
 
     async def _follow(self, site_id: str, site: _Site) -> None:
-        """Bring a site up when nobody has for a second, one after the other, until it is out of use or not held."""
+        """Bring a site up when nobody has for a while, one after the other, until it is out of use or not held."""
         loop = asyncio.get_running_loop()
         try:
             while site.held is not None and loop.time() < site.asked_at + _IN_USE_S:
-                if (rest := site.current_at + FOLLOW_S - loop.time()) > 0:
+                if (rest := site.current_at + _pause(site.held) - loop.time()) > 0:
                     await asyncio.sleep(rest)
                     continue
                 async with self._follows, site.turn:
@@ -196,6 +199,11 @@ class Sites:
     def _drop(site: _Site, held: Held) -> None:
         if site.held is held:
             site.held = None
+
+
+def _pause(held: Held) -> float:
+    """Say in how many seconds as much moves as is read at once, within bounds."""
+    return min(max(AT_ONCE / held.moving if held.moving else FOLLOW_MAX_S, FOLLOW_S), FOLLOW_MAX_S)
 
 
 def _look_at(load: asyncio.Task[Held]) -> None:

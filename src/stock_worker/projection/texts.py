@@ -1,8 +1,8 @@
 """A column of texts, searched and sorted. Law: the order is that of code points in lower case, ties by the item's key.
 
 Rows without a text have no place in the order, which takes account of what came when it is asked for: a few changes are
-put in their places by halving, after many all is sorted. Source: contract section 7 (search and sorts of `…/items`),
-case H3.
+put in their places by halving, after many all is sorted. A search looks at the texts joined to one, and at the few that
+changed since each for itself. Source: contract section 7 (search and sorts of `…/items`), case H3.
 """
 
 from bisect import bisect_left
@@ -27,7 +27,8 @@ class Texts:
         self._order: Rows = np.empty(0, np.int64)
         self._moved: set[int] = set()
         self._lengths: list[int] = []  # of the texts alone
-        self._joined: tuple[str, Rows] | None = None  # all without keys, apart by _END; where each begins
+        self._joined, self._begins = "", np.empty(0, np.int64)  # all without keys, apart by _END; where each begins
+        self._since: set[int] = set()  # rows that have changed since they were joined
 
     def put(self, rows: Iterable[int], texts: Iterable[str | None], keys: Iterable[bytes]) -> None:
         """Take the texts of these rows; a row that is new comes behind the last one."""
@@ -42,7 +43,7 @@ class Texts:
             known[row] = now
             self._lengths[row] = 0 if now == _NONE else len(now) - len(key) - len(_END)
             self._moved.add(row)
-            self._joined = None
+            self._since.add(row)
 
     def holds(self, part: str) -> Rows:
         """Give the rows whose text has this part, in any case; some may come more than once.
@@ -50,16 +51,25 @@ class Texts:
         The part has no NUL. One text of megabytes is searched in half the time that 100,000 take.
         """
         wanted = part.lower()
-        if self._joined is None:
-            lengths = np.array(self._lengths, np.int64)
-            plain = [text[:length] for text, length in zip(self._texts, self._lengths, strict=True)]
-            self._joined = _END.join(plain), np.cumsum(lengths + len(_END)) - lengths - len(_END)
-        joined, begins = self._joined
+        if len(self._since) > _FEW:
+            self.join()
+        joined, since = self._joined, self._since
         places, place = [], joined.find(wanted)
         while place >= 0:
             places.append(place)
             place = joined.find(wanted, place + 1)
-        return np.searchsorted(begins, np.array(places, np.int64), "right") - 1
+        found = np.searchsorted(self._begins, np.array(places, np.int64), "right") - 1
+        if not since:
+            return found
+        changed = [row for row in since if wanted in self._texts[row][: self._lengths[row]]]
+        return np.concatenate([found[~np.isin(found, list(since))], np.array(changed, np.int64)])
+
+    def join(self) -> None:
+        """Join the texts for searches: some 20 ms for 100,000, in which the process does nothing else."""
+        lengths = np.array(self._lengths, np.int64)
+        self._joined = _END.join(text[:length] for text, length in zip(self._texts, self._lengths, strict=True))
+        self._begins = np.cumsum(lengths + len(_END)) - lengths - len(_END)
+        self._since.clear()
 
     def ascending(self) -> Rows:
         """Give the rows that have a text, in order."""

@@ -2,12 +2,18 @@
 
 -- name: mark
 -- The oldest transaction that the snapshot does not see, the number that is given out next (xmax is only one past the
--- newest that has ended), when this was asked, and whether levels may change without a movement. Index:
--- site_settings_pkey; jobs are few.
+-- newest that has ended), when this was asked, whether levels may change without a movement, and the items (in 8 bytes
+-- each) that moved or whose entry in the catalog changed, by transactions from $3 on, which record nothing before $2.
+-- Indexes: site_settings_pkey, movements_site_time, products_by_change; jobs are few.
 SELECT pg_snapshot_xmin(s.taken)::text::bigint AS oldest,
   pg_snapshot_xmax(s.taken)::text::bigint + age(pg_snapshot_xmax(s.taken)::xid) AS next, now() AS moment,
   (SELECT stamp FROM stock.site_settings WHERE site_id = $1) AS stamp,
-  EXISTS (SELECT FROM stock.reevaluations WHERE site_id = $1) AS has_jobs
+  EXISTS (SELECT FROM stock.reevaluations WHERE site_id = $1) AS has_jobs,
+  (SELECT string_agg(int8send(t.item_id), ''::bytea) FROM (
+    SELECT item_id FROM stock.movements WHERE site_id = $1 AND recorded_at >= $2 AND age(xmin) <= age($3::xid)
+    UNION
+    SELECT item_id FROM stock.products WHERE site_id = $1 AND updated_at >= $2 AND age(xmin) <= age($3)
+  ) t) AS touched
 FROM pg_current_snapshot() AS s(taken);
 
 -- name: known
@@ -17,13 +23,6 @@ SELECT string_agg(int8send(i.item_id), ''::bytea) FROM (
   SELECT item_id FROM stock.items
   WHERE site_id = $1 AND (version > 0 OR catalog_revision IS NOT NULL) ORDER BY product_id, variant_id
 ) i;
-
--- name: touched
--- The items that moved or whose entry in the catalog changed, by transactions from $3 on, which record nothing before $2.
--- Indexes: movements_site_time, products_by_change.
-SELECT item_id FROM stock.movements WHERE site_id = $1 AND recorded_at >= $2 AND age(xmin) <= age($3::xid)
-UNION
-SELECT item_id FROM stock.products WHERE site_id = $1 AND updated_at >= $2 AND age(xmin) <= age($3);
 
 -- name: rows_of
 -- Items as columns hold them (projection/columns.py, FIELDS). Money is in millionths where it is a whole number of them

@@ -24,8 +24,8 @@ SQL: Final = statements("reports")
 
 NO_CATEGORY: Final = "Uncategorized"
 
-_PART: Final = 2_000
-"""Items that are valued at once at an earlier moment: some 40 ms of one core."""
+_PART: Final = 500
+"""Items that are valued at once at an earlier moment: some 10 ms of one core."""
 _REST_IN_PARTS: Final = 2
 _AT_MOST_S: Final = 7.0
 """Of the ten seconds that are promised."""

@@ -12,6 +12,16 @@
 
   let opener = null; // by id: its row may be another element by the time the dialog closes
 
+  // A link with data-opens opens in the dialog of that name. A table has a hundred of them, which htmx would prepare
+  // each for itself before anything can be clicked.
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest("a[data-opens]");
+    if (!link || event.defaultPrevented || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+    event.preventDefault();
+    const target = `#${link.dataset.opens}-body`;
+    htmx.ajax("GET", link.getAttribute("href"), { source: link, target }).catch(() => {}); // its events tell of that
+  });
+
   document.addEventListener("htmx:beforeRequest", (event) => {
     if (event.target.dataset.opens) opener = event.target.id;
     if (event.detail.target.id === "results") event.detail.target.setAttribute("aria-busy", "true");

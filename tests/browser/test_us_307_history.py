@@ -64,6 +64,15 @@ async def test_a_click_on_the_sku_opens_a_drawer_and_escape_leads_back(table: Ta
     await expect(drawer).to_be_visible()
 
 
+async def test_with_control_it_opens_in_a_tab_of_its_own(table: Tab) -> None:
+    link = row(table, 1).locator("td.sku a")
+    async with table.page.context.expect_page() as coming:
+        await link.click(modifiers=["Control"])
+    beside = await coming.value
+    await expect(beside.get_by_role("heading", name="History of Mug")).to_be_visible()
+    await expect(table.page.locator("dialog#history")).to_be_hidden()
+
+
 async def test_the_timeline_shows_who_what_when_and_why_the_newest_first(table: Tab) -> None:
     drawer = await opened(table)
     movements = drawer.locator(".movement")

@@ -38,7 +38,7 @@ ITEMS_MAX: Final = 3_000_000
 """Items that a process holds: some 600 bytes each. The site that was asked for longest ago goes first."""
 FOLLOW_S: Final = 1.0
 FOLLOW_MAX_S: Final = 3.0
-"""Each time costs some six round trips, which is as much as reading two hundred items."""
+"""Each time costs some five round trips, however little has moved."""
 _IN_USE_S: Final = 300.0
 """How long after it was asked for a site is followed: somebody who looks at a page is about to ask again."""
 _LOADS: Final = 2
